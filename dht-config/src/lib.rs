@@ -1,0 +1,1 @@
+//! Configuration as text: TOML and environment, with the source of every value

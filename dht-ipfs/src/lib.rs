@@ -1,0 +1,1 @@
+//! The IPFS dialect: protobuf codec, pk and ipns validators, Amino and private-network rules

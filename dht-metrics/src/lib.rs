@@ -1,0 +1,1 @@
+//! Counters, histograms and a snapshot of what a DHT node does, with Prometheus text

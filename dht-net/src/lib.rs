@@ -1,0 +1,1 @@
+//! Transports and the driver: the only place with sockets, tasks and timers

@@ -1,0 +1,1 @@
+//! The Kademlia node: one pure machine that owns routing and queries and answers requests

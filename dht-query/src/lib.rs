@@ -1,0 +1,1 @@
+//! Iterative Kademlia lookups: closest, fetch and store goals as pure machines, without I/O

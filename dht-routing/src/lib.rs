@@ -1,0 +1,1 @@
+//! The Kademlia routing table and its upkeep: k-buckets, lookup checks, refresh, bootstrap; pure, without I/O

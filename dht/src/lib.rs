@@ -1,0 +1,1 @@
+//! A Kademlia stack for two real networks: the IPFS DHT and BitTorrent Mainline
