@@ -1,0 +1,102 @@
+//! What the driver asks of a network: requests out, answers and strangers' requests in.
+//!
+//! A transport decides nothing about peers, deadlines or retries. It reports what happened and bounds what it holds.
+
+use async_trait::async_trait;
+use derive_where::derive_where;
+use dht_core::{Contact, Failure, Overlay, Request, RequestId, Response};
+
+/// Names an inbound request until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyToken(pub u64);
+
+/// What the driver tells a transport besides requests and answers.
+#[derive_where(Clone, Debug, PartialEq, Eq)]
+pub enum Order<O: Overlay> {
+    /// Serve the protocol to strangers and advertise it, or neither. Takes effect within milliseconds.
+    Serve(bool),
+    /// Keep the connection to this peer through trimming and idling, or no longer.
+    Protect {
+        /// Whom.
+        peer: O::PeerId,
+        /// Whether to keep it.
+        on: bool,
+    },
+    /// Connect without a request; the outcome is an answer (empty) or failure with this id.
+    Dial {
+        /// Names the attempt.
+        id: RequestId,
+        /// Whom, and where.
+        to: Contact<O>,
+    },
+    /// Close every connection to this peer.
+    Disconnect(O::PeerId),
+}
+
+/// What comes out of a transport.
+#[derive_where(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming<O: Overlay> {
+    /// A request of ours was answered.
+    Answer {
+        /// Which.
+        id: RequestId,
+        /// With what.
+        response: Response<O>,
+    },
+    /// A request of ours failed.
+    Failure {
+        /// Which.
+        id: RequestId,
+        /// Why.
+        why: Failure,
+    },
+    /// A stranger asks; [`Transport::reply`] must follow.
+    Request {
+        /// Names it.
+        token: ReplyToken,
+        /// Who asks; `addr` is where it says it listens, as far as that is known.
+        from: Contact<O>,
+        /// What.
+        request: Request<O>,
+    },
+    /// A connected peer told who it is: where it listens and whether it serves our protocol.
+    Peer {
+        /// Who and where.
+        contact: Contact<O>,
+        /// Whether it serves our protocol (a client does not).
+        serves: bool,
+    },
+    /// The last connection to this peer closed.
+    Disconnected(O::PeerId),
+    /// How many peers are connected now.
+    Connections(usize),
+    /// Where we can be reached: the addresses that others are to be told, all of them.
+    Local(O::Addr),
+    /// Whether at least one of our addresses is confirmed to be reachable from outside.
+    Reachable(bool),
+    /// The transport ended; nothing follows.
+    Closed,
+}
+
+/// A network as the driver sees it.
+#[async_trait]
+pub trait Transport<O: Overlay>: Send + 'static {
+    /// Sends a request without blocking. Its answer or failure comes out of [`Transport::next`] under the same id;
+    /// [`Failure::Overloaded`] when the bounds of the transport are reached.
+    fn send(&mut self, id: RequestId, to: Contact<O>, request: Request<O>);
+
+    /// Nobody waits for this answer any more: free what it holds.
+    fn forget(&mut self, id: RequestId);
+
+    /// Answers a stranger's request; `None` refuses it (a reset stream on IPFS).
+    fn reply(&mut self, token: ReplyToken, response: Option<Response<O>>);
+
+    /// Everything else.
+    fn order(&mut self, order: Order<O>);
+
+    /// The next thing that happened. Cancel safe; after [`Incoming::Closed`] it stays pending.
+    async fn next(&mut self) -> Incoming<O>;
+
+    /// Ends every connection and task within 2 s.
+    async fn close(&mut self);
+}
