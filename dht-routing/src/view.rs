@@ -1,0 +1,95 @@
+//! What the table shows of itself: entries, counts and health. Values only; nothing here changes the table.
+
+use std::time::Duration;
+
+use derive_where::derive_where;
+use dht_core::{Contact, Mono, Overlay};
+
+/// One peer of the table.
+#[derive_where(Clone, Copy, Debug)]
+pub struct EntryView<'a, O: Overlay> {
+    /// Who and where.
+    pub contact: &'a Contact<O>,
+    /// Its bucket: the length of the prefix shared with the local key.
+    pub bucket: u32,
+    /// Smoothed round trip; `None` before the first measurement.
+    pub rtt: Option<Duration>,
+    /// Its last answer, to whole seconds.
+    pub last_seen: Mono,
+    /// When it entered, to whole seconds.
+    pub added: Mono,
+}
+
+/// One bucket of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketView {
+    /// Length of the common prefix.
+    pub prefix: u32,
+    /// Peers in it.
+    pub peers: usize,
+    /// Candidates that wait for a place.
+    pub replacements: usize,
+    /// The last lookup within it.
+    pub refreshed: Option<Mono>,
+}
+
+/// Counts since construction, and the table as it is now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// Peers in the table.
+    pub peers: usize,
+    /// Buckets from the shortest prefix to the deepest that ever held a peer, empty ones included.
+    pub buckets: Vec<BucketView>,
+    /// Mean of the smoothed round trips that are known.
+    pub average_rtt: Option<Duration>,
+    /// Checks in flight.
+    pub checking: usize,
+    /// Peers that entered.
+    pub added: u64,
+    /// Peers that left.
+    pub removed: u64,
+    /// Checks that were answered.
+    pub checks_passed: u64,
+    /// Checks that failed.
+    pub checks_failed: u64,
+    /// Candidates dropped because too many checks were in flight.
+    pub dropped: u64,
+    /// Contacts rejected for their latency.
+    pub rejected_latency: u64,
+    /// Verified contacts for whom there was no room.
+    pub rejected_capacity: u64,
+    /// Contacts that the filter did not admit.
+    pub rejected_filtered: u64,
+    /// Refreshes that ended.
+    pub refreshes: u64,
+}
+
+/// How the table is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The short answer.
+    pub verdict: Verdict,
+    /// Peers in the table.
+    pub peers: usize,
+    /// Buckets that hold somebody.
+    pub buckets: usize,
+    /// Whether a refresh runs.
+    pub refreshing: bool,
+    /// Whether a bootstrap (or the recovery of an empty table) runs.
+    pub bootstrapping: bool,
+    /// When the last refresh ended.
+    pub last_refresh: Option<Mono>,
+}
+
+/// The table's state in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Nobody is known: lookups cannot start.
+    Empty,
+    /// Fewer peers than the resiliency asks for.
+    Fragile,
+    /// Fewer peers than the low-water mark; normal in a small network.
+    Low,
+    /// As it should be.
+    Healthy,
+}
