@@ -1,6 +1,6 @@
 //! The table's options, their defaults and their limits. Where the values come from is not known here.
 
-use std::time::Duration;
+use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
 
 use dht_core::InvalidConfig;
 
@@ -70,27 +70,20 @@ impl Config {
     /// # Errors
     /// Names the first field that is wrong.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        let require = InvalidConfig::require;
-        let positive = "must be longer than zero";
-        require((1..=256).contains(&self.k), "k", self.k, "must be 1 to 256")?;
-        require(self.max_size >= self.k, "max_size", self.max_size, "must be at least k")?;
-        require(self.replacements <= 256, "replacements", self.replacements, "must be at most 256")?;
-        require(!self.latency_tolerance.is_zero(), "latency_tolerance", self.latency_tolerance, positive)?;
-        require(self.max_checks >= 1, "max_checks", self.max_checks, "must be at least 1")?;
-        require(!self.check_timeout.is_zero(), "check_timeout", self.check_timeout, positive)?;
-        require(!self.refresh_interval.is_zero(), "refresh_interval", self.refresh_interval, positive)?;
-        require(
-            self.max_refresh_prefix <= 15,
-            "max_refresh_prefix",
-            self.max_refresh_prefix,
-            "must be at most 15",
-        )?;
-        require(!self.lookup_timeout.is_zero(), "lookup_timeout", self.lookup_timeout, positive)?;
-        require(self.alpha >= 1, "alpha", self.alpha, "must be at least 1")?;
-        require(self.stale_after != Some(Duration::ZERO), "stale_after", self.stale_after, positive)?;
-        require(!self.repair_delay.is_zero(), "repair_delay", self.repair_delay, positive)?;
-        require(self.resiliency >= 1, "resiliency", self.resiliency, "must be at least 1")?;
-        require(self.max_remembered <= 4096, "max_remembered", self.max_remembered, "must be at most 4096")
+        within("k", self.k, 1..=256, "must be 1 to 256")?;
+        within("max_size", self.max_size, self.k..=usize::MAX, "must be at least k")?;
+        within("replacements", self.replacements, 0..=256, "must be at most 256")?;
+        positive("latency_tolerance", self.latency_tolerance)?;
+        within("max_checks", self.max_checks, 1..=usize::MAX, "must be at least 1")?;
+        positive("check_timeout", self.check_timeout)?;
+        positive("refresh_interval", self.refresh_interval)?;
+        within("max_refresh_prefix", self.max_refresh_prefix, 0..=15, "must be at most 15")?;
+        positive("lookup_timeout", self.lookup_timeout)?;
+        within("alpha", self.alpha, 1..=usize::MAX, "must be at least 1")?;
+        positive("stale_after", self.stale_after.unwrap_or(Duration::MAX))?;
+        positive("repair_delay", self.repair_delay)?;
+        within("resiliency", self.resiliency, 1..=usize::MAX, "must be at least 1")?;
+        within("max_remembered", self.max_remembered, 0..=4096, "must be at most 4096")
     }
 
     /// How long a peer may be silent before a refresh checks it: [`Config::stale_after`], or the time after which a
@@ -101,20 +94,24 @@ impl Config {
             let k = self.k as f64;
             let missed = 1.0 - self.alpha as f64 / k;
             let intervals = if missed > 0.0 { (1.0 / k).ln() / missed.ln() } else { 1.0 };
-            self.refresh_interval.saturating_mul_f64(intervals.max(1.0))
+            // `Duration::mul_f64` would panic on an interval that means "never".
+            let secs = self.refresh_interval.as_secs_f64() * intervals.max(1.0);
+            Duration::try_from_secs_f64(secs).unwrap_or(Duration::MAX)
         })
     }
 }
 
-/// `Duration::mul_f64` panics when it overflows; an operator's huge interval must not.
-trait SaturatingMul {
-    fn saturating_mul_f64(self, by: f64) -> Duration;
+fn within<T: PartialOrd + Debug>(
+    field: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+    rule: &'static str,
+) -> Result<(), InvalidConfig> {
+    InvalidConfig::require(range.contains(&value), field, value, rule)
 }
 
-impl SaturatingMul for Duration {
-    fn saturating_mul_f64(self, by: f64) -> Duration {
-        Duration::try_from_secs_f64(self.as_secs_f64() * by).unwrap_or(Duration::MAX)
-    }
+fn positive(field: &'static str, value: Duration) -> Result<(), InvalidConfig> {
+    InvalidConfig::require(!value.is_zero(), field, value, "must be longer than zero")
 }
 
 #[cfg(test)]
