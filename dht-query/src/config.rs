@@ -85,44 +85,33 @@ impl Config {
     /// # Errors
     /// Names the first field that does not.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        let need = InvalidConfig::require;
-        need(self.k >= 1, "k", self.k, "at least 1")?;
-        need(self.alpha >= 1, "alpha", self.alpha, "at least 1")?;
-        need((1..=self.alpha).contains(&self.approach), "approach", self.approach, "1 to alpha")?;
-        need((1..=self.k).contains(&self.beta), "beta", self.beta, "1 to k")?;
-        need(!self.request_timeout.is_zero(), "request_timeout", self.request_timeout, "above zero")?;
-        need(
+        macro_rules! need {
+            ($field:ident, $ok:expr, $rule:literal) => {
+                InvalidConfig::require($ok, stringify!($field), &self.$field, $rule)?
+            };
+        }
+        need!(k, self.k >= 1, "at least 1");
+        need!(alpha, self.alpha >= 1, "at least 1");
+        need!(approach, (1..=self.alpha).contains(&self.approach), "1 to alpha");
+        need!(beta, (1..=self.k).contains(&self.beta), "1 to k");
+        need!(request_timeout, !self.request_timeout.is_zero(), "above zero");
+        need!(
+            min_timeout,
             !self.min_timeout.is_zero() && self.min_timeout <= self.request_timeout,
-            "min_timeout",
-            self.min_timeout,
-            "above zero, at most request_timeout",
-        )?;
-        need(!self.query_timeout.is_zero(), "query_timeout", self.query_timeout, "above zero")?;
-        need(self.retries <= 100, "retries", self.retries, "at most 100")?;
-        need(
-            self.backoff_initial <= self.backoff_max,
-            "backoff_initial",
-            self.backoff_initial,
-            "at most backoff_max",
-        )?;
-        need(
-            self.backoff_factor.is_finite() && self.backoff_factor >= 1.0,
-            "backoff_factor",
-            self.backoff_factor,
-            "at least 1",
-        )?;
-        need((0.0..=1.0).contains(&self.backoff_jitter), "backoff_jitter", self.backoff_jitter, "0 to 1")?;
-        need(self.max_queries >= 1, "max_queries", self.max_queries, "at least 1")?;
-        need(self.max_lone >= 1, "max_lone", self.max_lone, "at least 1")?;
-        need(self.max_closer >= 1, "max_closer", self.max_closer, "at least 1")?;
-        need(self.max_candidates / 2 >= self.k, "max_candidates", self.max_candidates, "at least twice k")?;
-        need(self.max_items >= 1, "max_items", self.max_items, "at least 1")?;
-        need(self.max_bytes >= 1, "max_bytes", self.max_bytes, "at least 1")?;
-        need(
-            (1..=self.alpha).contains(&self.disjoint_paths),
-            "disjoint_paths",
-            self.disjoint_paths,
-            "1 to alpha",
-        )
+            "above zero, at most request_timeout"
+        );
+        need!(query_timeout, !self.query_timeout.is_zero(), "above zero");
+        need!(retries, self.retries <= 100, "at most 100");
+        need!(backoff_initial, self.backoff_initial <= self.backoff_max, "at most backoff_max");
+        need!(backoff_factor, self.backoff_factor.is_finite() && self.backoff_factor >= 1.0, "at least 1");
+        need!(backoff_jitter, (0.0..=1.0).contains(&self.backoff_jitter), "0 to 1");
+        need!(max_queries, self.max_queries >= 1, "at least 1");
+        need!(max_lone, self.max_lone >= 1, "at least 1");
+        need!(max_closer, self.max_closer >= 1, "at least 1");
+        need!(max_candidates, self.max_candidates / 2 >= self.k, "at least twice k");
+        need!(max_items, self.max_items >= 1, "at least 1");
+        need!(max_bytes, self.max_bytes >= 1, "at least 1");
+        need!(disjoint_paths, (1..=self.alpha).contains(&self.disjoint_paths), "1 to alpha");
+        Ok(())
     }
 }
