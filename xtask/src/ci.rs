@@ -1,0 +1,159 @@
+//! What a change has to pass, as a list of steps.
+//!
+//! Building is what costs: libp2p takes minutes. So there is one resolution of features (`--workspace --all-features`) for
+//! everything that is linked (tests, benches, the demo), all of it in the dev profile, and everything else is only checked.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use xshell::{Shell, cmd};
+
+use crate::steps::Steps;
+use crate::workspace::{Package, Workspace};
+use crate::{changed, fuzz, outside, tidy};
+
+/// Seconds that each fuzz target runs for in `ci`: enough to replay the corpus and to see that it still works.
+const FUZZ_SECONDS: u64 = 15;
+
+/// Before every commit: minutes, not an hour.
+pub fn quick(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    steps.run("fmt", || fmt(sh))?;
+    steps.run("tidy", || tidy::check(workspace))?;
+    steps.run("clippy", || clippy(sh))?;
+    let members = changed::members(sh, workspace)?;
+    if members.is_empty() {
+        println!("nothing changed against HEAD: no tests to run");
+        return Ok(());
+    }
+    steps.run("tests of what changed", || {
+        let selected: Vec<&str> = members.iter().flat_map(|member| ["--package", member]).collect();
+        Ok(cmd!(sh, "cargo test {selected...} --all-features").run()?)
+    })
+}
+
+/// Everything, from a cold target folder.
+pub fn full(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    steps.run("fmt", || fmt(sh))?;
+    steps.run("tidy", || tidy::check(workspace))?;
+    steps.run("clippy", || clippy(sh))?;
+    steps.run("build", || Ok(cmd!(sh, "cargo build --workspace --all-features --all-targets").run()?))?;
+    steps.run("tests", || tests(sh, workspace))?;
+    if workspace.packages.iter().any(|package| !package.benches.is_empty()) {
+        // Without `--bench` on its command line criterion runs every bench once and measures nothing.
+        steps.run("benches run", || {
+            Ok(cmd!(sh, "cargo test --workspace --all-features --bench * --quiet").run()?)
+        })?;
+    }
+    steps.run("doc", || {
+        let _deny = sh.push_env("RUSTDOCFLAGS", "-D warnings");
+        Ok(cmd!(sh, "cargo doc --workspace --all-features --no-deps").run()?)
+    })?;
+    for package in libraries(workspace) {
+        for (name, flags) in feature_sets(package) {
+            steps.run(&format!("{} alone, {name}", package.name), || alone(sh, &package.name, flags))?;
+        }
+    }
+    steps.run("outside the workspace", || outside::check(sh, workspace))?;
+    steps.run("demo", || demo(sh, workspace))?;
+    steps.run("interop", || interop(sh, workspace, &[]))?;
+    steps.run("fuzz", || fuzz::run(sh, workspace, FUZZ_SECONDS, None))
+}
+
+/// The suite against foreign implementations. It fetches and builds those that the machine can run, and says which it
+/// can not.
+pub fn interop(sh: &Shell, workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let suite: Vec<&str> = suite(workspace).collect();
+    ensure!(!suite.is_empty(), "there is no integration test of a package in tests/interop");
+    let selected = select(suite);
+    Ok(cmd!(sh, "cargo test --workspace --all-features {selected...} -- --nocapture {arguments...}").run()?)
+}
+
+fn fmt(sh: &Shell) -> Result<()> {
+    Ok(cmd!(sh, "cargo fmt --all --check").run()?)
+}
+
+fn clippy(sh: &Shell) -> Result<()> {
+    Ok(cmd!(sh, "cargo clippy --workspace --all-targets --all-features -- -D warnings").run()?)
+}
+
+/// All tests but those against foreign peers, which are a step of their own. They are left out by target, not by
+/// package: without one of the packages cargo would resolve features anew and compile everything again.
+fn tests(sh: &Shell, workspace: &Workspace) -> Result<()> {
+    let foreign: BTreeSet<&str> = suite(workspace).collect();
+    let own: BTreeSet<&str> = workspace
+        .packages
+        .iter()
+        .flat_map(|package| package.tests.iter().map(String::as_str))
+        .filter(|test| !foreign.contains(test))
+        .collect();
+    let selected = select(own);
+    cmd!(sh, "cargo test --workspace --all-features --lib --bins --examples {selected...}").run()?;
+    Ok(cmd!(sh, "cargo test --workspace --all-features --doc").run()?)
+}
+
+fn suite(workspace: &Workspace) -> impl Iterator<Item = &str> {
+    let package = workspace.packages.iter().filter(|package| package.folder == "tests/interop");
+    package.flat_map(|package| package.tests.iter().map(String::as_str))
+}
+
+fn select<'a>(tests: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    tests.into_iter().flat_map(|test| ["--test", test]).collect()
+}
+
+/// The program as `build` left it.
+fn demo(sh: &Shell, workspace: &Workspace) -> Result<()> {
+    let program: PathBuf =
+        workspace.target.join("debug").join(format!("dht{}", std::env::consts::EXE_SUFFIX));
+    for transport in ["memory", "tcp"] {
+        cmd!(sh, "{program} demo --transport {transport}").run()?;
+    }
+    Ok(())
+}
+
+/// One crate with one set of features, by clippy: it compiles the same as `check` and denies warnings.
+fn alone(sh: &Shell, name: &str, flags: &[&str]) -> Result<()> {
+    Ok(cmd!(sh, "cargo clippy --quiet --package {name} {flags...} -- -D warnings").run()?)
+}
+
+fn libraries(workspace: &Workspace) -> impl Iterator<Item = &Package> {
+    workspace.packages.iter().filter(|package| package.library && !package.folder.starts_with("tests/"))
+}
+
+/// Default, no and all features, without those that are the same for this crate.
+fn feature_sets(package: &Package) -> Vec<(&'static str, &'static [&'static str])> {
+    let default = package.features.get("default").is_some_and(|turned_on| !turned_on.is_empty());
+    let others = package.features.keys().any(|name| name != "default");
+    let mut sets: Vec<(&'static str, &'static [&'static str])> = vec![("default features", &[])];
+    if default {
+        sets.push(("no features", &["--no-default-features"]));
+    }
+    if others {
+        sets.push(("all features", &["--all-features"]));
+    }
+    sets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sets(features: &[(&str, &[&str])]) -> Vec<&'static str> {
+        let features = features
+            .iter()
+            .map(|(name, on)| ((*name).to_owned(), on.iter().map(|on| (*on).to_owned()).collect()))
+            .collect();
+        let package = Package { features, ..Package::default() };
+        feature_sets(&package).into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_crate_is_not_checked_twice_with_the_same_features() {
+        assert_eq!(sets(&[]), ["default features"]);
+        assert_eq!(sets(&[("default", &[]), ("quic", &[])]), ["default features", "all features"]);
+        assert_eq!(
+            sets(&[("default", &["quic"]), ("quic", &[])]),
+            ["default features", "no features", "all features"]
+        );
+    }
+}
