@@ -50,6 +50,15 @@ pub trait Overlay: Sized + Send + Sync + 'static {
     fn slot(item: &Self::Item) -> Self::Slot;
     /// Bytes that an item takes in a store, its query not included.
     fn weight(item: &Self::Item) -> usize;
+    /// Bytes that a query takes in a store; what it holds on the heap is to be counted too.
+    fn query_weight(_query: &Self::Query) -> usize {
+        size_of::<Self::Query>()
+    }
+    /// The network group that an item comes from, such as the /16 of the IPv4 address it names; `None` when it tells nothing.
+    /// Where places under a query are scarce, groups share them, so that one host with many names does not take all.
+    fn item_group(_item: &Self::Item) -> Option<u64> {
+        None
+    }
     /// Whether holders of a worse item (or none) are to be sent the best one after a fetch.
     fn corrects(query: &Self::Query) -> bool;
 
