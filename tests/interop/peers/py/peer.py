@@ -10,7 +10,7 @@ from libp2p import new_host
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.kad_dht import common, kad_dht, peer_routing, provider_store, value_store
 from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
-from libp2p.records.validator import BlankValidator
+from libp2p.records.validator import Validator
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
@@ -24,6 +24,17 @@ def speak(protocol):
     """The library takes a protocol prefix and ignores it: the name is a constant, copied into each module."""
     for module in (common, kad_dht, peer_routing, provider_store, value_store):
         module.PROTOCOL_ID = protocol
+
+
+class Newest(Validator):
+    """The private namespace takes every value. A server asks with the value it holds first and the new one last, and
+    resets the stream when the first is chosen."""
+
+    def validate(self, key, value):
+        pass
+
+    def select(self, key, values):
+        return len(values) - 1
 
 
 def write(line):
@@ -61,7 +72,7 @@ async def main(arguments):
     async with host.run(listen_addrs=[Multiaddr(arguments.listen)]):
         dht = KadDHT(host, mode)
         if arguments.prefix != "/ipfs":
-            dht.register_validator("v", BlankValidator())  # the private namespace takes every value
+            dht.register_validator("v", Newest())
         async with background_trio_service(dht) as manager:
             peer = str(host.get_id())
             addrs = [str(addr) for addr in host.get_addrs()]

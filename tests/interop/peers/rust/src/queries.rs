@@ -52,7 +52,7 @@ impl Pending {
             QueryResult::Bootstrap(result) => result.map(|_| json!({})).map_err(|e| e.to_string()),
             QueryResult::GetClosestPeers(result) => {
                 let GetClosestPeersOk { peers, .. } = result.map_err(|e| e.to_string())?;
-                self.closest(&peers)
+                self.closest(&peers, identified)
             }
             QueryResult::PutRecord(result) => result.map(|_| json!({})).map_err(|e| e.to_string()),
             QueryResult::StartProviding(result) => result.map(|_| json!({})).map_err(|e| e.to_string()),
@@ -79,14 +79,17 @@ impl Pending {
         }
     }
 
-    fn closest(&self, peers: &[PeerInfo]) -> Outcome {
+    fn closest(&self, peers: &[PeerInfo], identified: &HashMap<PeerId, identify::Info>) -> Outcome {
         let Some(target) = &self.target else {
             let names: Vec<_> = peers.iter().map(|peer| peer.peer_id.to_string()).collect();
             return Ok(json!({ "peers": names }));
         };
         let found = peers.iter().find(|peer| peer.peer_id.to_string() == *target);
         let found = found.ok_or("not found")?;
-        Ok(json!({ "addrs": found.addrs.iter().map(ToString::to_string).collect::<Vec<_>>() }))
+        // The query knows what the answers said. A peer that nobody else told of is known by identify alone.
+        let met = identified.get(&found.peer_id).map(|info| info.listen_addrs.as_slice()).unwrap_or_default();
+        let addrs = if found.addrs.is_empty() { met } else { &found.addrs };
+        Ok(json!({ "addrs": addrs.iter().map(ToString::to_string).collect::<Vec<_>>() }))
     }
 
     /// The library tells names of providers only; addresses are those of the ones we happen to have met.
