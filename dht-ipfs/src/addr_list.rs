@@ -162,6 +162,7 @@ impl Debug for AddrList {
 }
 
 /// The first packed field and what follows; `None` when the bytes do not begin with one in its shortest form.
+#[inline]
 fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let [TAG, a, rest @ ..] = bytes else { return None };
     if *a < 0x80 {

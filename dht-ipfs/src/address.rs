@@ -112,8 +112,31 @@ pub(crate) struct Walked<'a> {
     pub trailing_peer: Option<(&'a [u8], &'a [u8])>,
 }
 
+/// Whether the address is one of the four that most peers announce: IPv4 or IPv6 with TCP or QUIC.
+#[inline]
+fn is_plain(address: &[u8]) -> bool {
+    const TCP: u8 = 6;
+    const UDP: [u8; 2] = [0x91, 0x02];
+    const QUIC_V1: [u8; 2] = [0xcd, 0x03];
+    match address {
+        [4, _, _, _, _, TCP, _, _] => true,
+        [4, _, _, _, _, a, b, _, _, c, d] => [*a, *b] == UDP && [*c, *d] == QUIC_V1,
+        [41, rest @ ..] if rest.len() == 19 => rest[16] == TCP,
+        [41, rest @ ..] if rest.len() == 22 => rest[16..18] == UDP && rest[20..22] == QUIC_V1,
+        _ => false,
+    }
+}
+
 /// Walks over all components; `None` when the address is empty, broken or uses a protocol that is not known.
+#[inline]
 pub(crate) fn walk(address: &[u8]) -> Option<Walked<'_>> {
+    if is_plain(address) {
+        return Some(Walked { trailing_peer: None });
+    }
+    walk_components(address)
+}
+
+fn walk_components(address: &[u8]) -> Option<Walked<'_>> {
     let (mut last, mut rest) = component(address)?;
     let mut before = address;
     while !rest.is_empty() {

@@ -53,6 +53,11 @@ impl PeerId {
         }
     }
 
+    /// The bytes with the zeros behind them.
+    pub(crate) fn padded(&self) -> &[u8; Self::MAX_LEN] {
+        &self.bytes
+    }
+
     /// The id as a CIDv1 in base 36 (`k51…`, `k2k4…`), the text that IPNS names use.
     pub fn to_cid_text(&self) -> String {
         let hash =
