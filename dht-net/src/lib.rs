@@ -1,7 +1,22 @@
 //! Bytes, tasks and timers: the transports and the driver. The only library crate that reads clocks.
+//!
+//! [`spawn`] runs a `dht_protocol::Node` on any [`Transport`]; the [`Handle`] it returns is how the node is used. The
+//! driver decides nothing that the node could decide.
 
+mod announce;
+mod clock;
+mod command;
+mod driver;
+mod handle;
+mod jobs;
+pub mod memory;
+mod mode;
 mod transport;
 
+pub use clock::{Clock, SystemClock, TokioClock};
+pub use driver::{DriverConfig, NodeEvent, spawn};
+pub use handle::{Handle, RunError, Search};
+pub use mode::{Mode, Role};
 pub use transport::{Incoming, Order, ReplyToken, Transport};
 
 #[cfg(feature = "libp2p")]

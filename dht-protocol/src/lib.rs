@@ -1,5 +1,20 @@
 //! The Kademlia node: one pure machine that owns routing and queries and answers requests.
+//!
+//! It does no I/O, storage included, knows no clock and no dialect. *After any call that takes `&mut Node`, drain
+//! [`Node::poll_output`] until it says [`Output::Wait`], then sleep no later than it says*: that sentence is the whole
+//! interface between the engine and the world. An async driver and a simulator are two loops that obey it.
 
+mod book;
 mod codec;
+mod config;
+mod judge;
+mod node;
+mod rules;
+mod serve;
+mod served;
 
 pub use codec::{Malformed, StreamCodec};
+pub use config::Config;
+pub use node::{Event, Node, Output, Parts};
+pub use rules::{Refusal, Rules};
+pub use served::{Load, Save, Served};

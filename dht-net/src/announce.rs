@@ -1,0 +1,100 @@
+//! Own items on their way to the network again and again: the republisher, and how many announcements run at once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use dht_core::{InvalidConfig, Mono, Now, Overlay};
+use dht_query::{Finished, QueryId};
+use dht_records::{Republish, RepublishConfig, Republisher, Stored};
+
+/// Announcements under way at once: the lookups of one leave room for those of the node's users.
+const PARALLEL: usize = 16;
+
+/// An announcement that is under way.
+struct Running<O: Overlay> {
+    query: O::Query,
+    item: O::Item,
+}
+
+pub(crate) struct Announcer<O: Overlay> {
+    republisher: Republisher<O>,
+    interval: Duration,
+    running: BTreeMap<QueryId, Running<O>>,
+    wake: Option<Mono>,
+}
+
+impl<O: Overlay> Announcer<O> {
+    pub(crate) fn new(config: RepublishConfig, interval: Duration, seed: u64) -> Result<Self, InvalidConfig> {
+        let republisher = Republisher::new(config, seed)?;
+        Ok(Self { republisher, interval, running: BTreeMap::new(), wake: None })
+    }
+
+    /// Announces the item one interval from now, and again.
+    pub(crate) fn keep(
+        &mut self,
+        now: Now,
+        query: O::Query,
+        item: O::Item,
+    ) -> Result<(), dht_records::TooMany> {
+        self.wake = Some(now.mono);
+        self.republisher.track(now, query, item, now.wall, self.interval)
+    }
+
+    pub(crate) fn drop_item(&mut self, query: &O::Query, slot: &O::Slot) {
+        self.republisher.remove(query, slot);
+    }
+
+    /// Own items that a store kept through a restart.
+    pub(crate) fn restore(
+        &mut self,
+        now: Now,
+        page: Vec<(O::Query, Stored<O>)>,
+    ) -> Result<(), dht_records::TooMany> {
+        self.wake = Some(now.mono);
+        self.republisher.restore(now, page, |_, _| Some(self.interval)).map(drop)
+    }
+
+    /// The next item to announce now.
+    pub(crate) fn due(&mut self, now: Now) -> Option<(O::Query, O::Item)> {
+        if self.running.len() >= PARALLEL {
+            self.wake = None;
+            return None;
+        }
+        match self.republisher.poll(now) {
+            Republish::Due { query, item } => Some((query, item)),
+            Republish::Wait(at) => {
+                self.wake = at;
+                None
+            }
+        }
+    }
+
+    /// When to ask for [`Announcer::due`] again; `None`: when an announcement has ended or an item was added.
+    pub(crate) fn wake_at(&self) -> Option<Mono> {
+        self.wake
+    }
+
+    pub(crate) fn started(&mut self, id: QueryId, query: O::Query, item: O::Item) {
+        self.running.insert(id, Running { query, item });
+    }
+
+    /// It could not even be started.
+    pub(crate) fn failed(&mut self, now: Now, query: &O::Query, item: &O::Item) {
+        self.republisher.retry(now, query, &O::slot(item));
+    }
+
+    /// Whether the query was an announcement: the item that at least one peer took, to renew its lease.
+    pub(crate) fn finished(
+        &mut self,
+        now: Now,
+        id: QueryId,
+        finished: &Finished<O>,
+    ) -> Option<(O::Query, O::Item)> {
+        let Running { query, item } = self.running.remove(&id)?;
+        self.wake = Some(now.mono);
+        if finished.receipt.stored.is_empty() {
+            self.republisher.retry(now, &query, &O::slot(&item));
+            return None;
+        }
+        Some((query, item))
+    }
+}

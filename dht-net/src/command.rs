@@ -1,0 +1,73 @@
+//! What handles ask of the driver, as values on one bounded channel.
+
+use std::time::Duration;
+
+use derive_where::derive_where;
+use dht_core::{Contact, Failure, Now, Overlay};
+use dht_protocol::Node;
+use dht_query::{Finished, Progress, QueryOptions, StartError};
+use dht_routing::{BootstrapFailed, BootstrapOptions, BootstrapReport, RefreshReport};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Order;
+
+/// What a query is for.
+#[derive_where(Clone, Debug)]
+pub(crate) enum Goal<O: Overlay> {
+    Closest(O::Target),
+    FindPeer(O::PeerId),
+    /// The own store is asked first; what it holds counts as one answer.
+    Fetch(O::Query),
+    Store(O::Query, O::Item),
+}
+
+/// Who waits for a query. Dropping the receivers cancels it.
+pub(crate) struct Caller<O: Overlay> {
+    pub(crate) done: oneshot::Sender<Result<Finished<O>, StartError>>,
+    pub(crate) progress: Option<mpsc::Sender<Progress<O>>>,
+}
+
+pub(crate) type Visit<O> = Box<dyn FnOnce(&mut Node<O>, Now) + Send>;
+pub(crate) type Bootstrapped<O> = Result<BootstrapReport<O>, BootstrapFailed<O>>;
+
+pub(crate) enum Command<O: Overlay> {
+    Start {
+        goal: Goal<O>,
+        options: QueryOptions,
+        caller: Caller<O>,
+    },
+    Ping {
+        to: Contact<O>,
+        timeout: Duration,
+        done: oneshot::Sender<Result<Duration, Failure>>,
+    },
+    Dial {
+        to: Contact<O>,
+        timeout: Duration,
+        done: oneshot::Sender<Result<Duration, Failure>>,
+    },
+    Refresh {
+        forced: bool,
+        done: oneshot::Sender<RefreshReport>,
+    },
+    Bootstrap {
+        seeds: Vec<Contact<O>>,
+        fallback: Vec<Contact<O>>,
+        options: BootstrapOptions,
+        done: oneshot::Sender<Bootstrapped<O>>,
+    },
+    /// An item was kept in the own store: announce it now and then.
+    Kept {
+        query: O::Query,
+        item: O::Item,
+    },
+    /// An own item is no longer to be announced.
+    Dropped {
+        query: O::Query,
+        slot: O::Slot,
+    },
+    Order(Order<O>),
+    SetMode(crate::Mode),
+    Visit(Visit<O>),
+    Close(oneshot::Sender<()>),
+}

@@ -1,0 +1,348 @@
+//! The driver as its users hold it: cheap to clone, every call a future that ends by its deadline.
+//!
+//! Dropping the future of a query cancels it; dropping the last handle closes the node.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use derive_where::derive_where;
+use dht_core::{Contact, ErrorKind, Failure, Now, Overlay};
+use dht_protocol::{Node, Rules};
+use dht_query::{Finished, Progress, QueryOptions, StartError};
+use dht_records::{Lease, Saved, Store, StoreError, Validator};
+use dht_routing::{BootstrapFailed, BootstrapOptions, BootstrapReport, RefreshReport};
+use thiserror::Error;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+
+use crate::{
+    Clock, Mode, NodeEvent, Order, Role,
+    command::{Caller, Command, Goal},
+};
+
+/// Progress items that wait for a slow reader; the query is cancelled when more come.
+const PROGRESS_BACKLOG: usize = 1024;
+
+/// Why a call into the driver did not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The node was closed, before or while the call ran.
+    #[error("the node is closed")]
+    Closed,
+    /// Too many queries run already.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl RunError {
+    /// The shared kind.
+    pub fn kind(self) -> ErrorKind {
+        match self {
+            Self::Closed => ErrorKind::Closed,
+            Self::Start(error) => error.kind(),
+        }
+    }
+}
+
+/// Wakes the driver when a caller loses interest.
+pub(crate) struct Interest(pub(crate) Arc<Notify>);
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// What all handles of one driver share.
+pub(crate) struct Shared<O: Overlay> {
+    pub(crate) commands: mpsc::Sender<Command<O>>,
+    pub(crate) store: Arc<dyn Store<O>>,
+    pub(crate) validator: Arc<dyn Validator<O>>,
+    pub(crate) rules: Arc<dyn Rules<O>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lost_interest: Arc<Notify>,
+    pub(crate) events: broadcast::Sender<NodeEvent<O>>,
+    pub(crate) role: watch::Receiver<Role>,
+    pub(crate) local: watch::Receiver<Contact<O>>,
+}
+
+/// A running node.
+#[derive_where(Clone)]
+pub struct Handle<O: Overlay> {
+    pub(crate) shared: Arc<Shared<O>>,
+}
+
+impl<O: Overlay> Handle<O> {
+    /// Who this node is and where it can be reached.
+    pub fn local(&self) -> Contact<O> {
+        self.shared.local.borrow().clone()
+    }
+
+    /// Follows the own addresses.
+    pub fn watch_local(&self) -> watch::Receiver<Contact<O>> {
+        self.shared.local.clone()
+    }
+
+    /// Client or server, at the moment and from now on.
+    pub fn role(&self) -> watch::Receiver<Role> {
+        self.shared.role.clone()
+    }
+
+    /// What happens in lookups and the table from now on. A reader that is more than 1024 events behind loses the
+    /// oldest and is told how many.
+    pub fn events(&self) -> broadcast::Receiver<NodeEvent<O>> {
+        self.shared.events.subscribe()
+    }
+
+    /// The node's own store.
+    pub fn store(&self) -> &Arc<dyn Store<O>> {
+        &self.shared.store
+    }
+
+    /// The validator this node judges by.
+    pub fn validator(&self) -> &Arc<dyn Validator<O>> {
+        &self.shared.validator
+    }
+
+    /// The time as the node sees it.
+    pub fn now(&self) -> Now {
+        self.shared.clock.now()
+    }
+
+    /// Whether the node was closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.commands.is_closed()
+    }
+
+    async fn command(&self, command: Command<O>) -> Result<(), RunError> {
+        self.shared.commands.send(command).await.map_err(|_| RunError::Closed)
+    }
+
+    async fn ask<R>(&self, command: impl FnOnce(oneshot::Sender<R>) -> Command<O>) -> Result<R, RunError> {
+        let (done, answer) = oneshot::channel();
+        self.command(command(done)).await?;
+        answer.await.map_err(|_| RunError::Closed)
+    }
+
+    async fn run(&self, goal: Goal<O>, options: QueryOptions) -> Result<Finished<O>, RunError> {
+        let (done, finished) = oneshot::channel();
+        let _interest = Interest(self.shared.lost_interest.clone());
+        self.command(Command::Start { goal, options, caller: Caller { done, progress: None } }).await?;
+        // Bound last, so that it is dropped before `_interest` wakes the driver to look.
+        let finished = finished;
+        Ok(finished.await.map_err(|_| RunError::Closed)??)
+    }
+
+    async fn follow(&self, goal: Goal<O>, options: QueryOptions) -> Result<Search<O>, RunError> {
+        let (done, finished) = oneshot::channel();
+        let (sender, progress) = mpsc::channel(PROGRESS_BACKLOG);
+        let caller = Caller { done, progress: Some(sender) };
+        self.command(Command::Start { goal, options, caller }).await?;
+        Ok(Search { progress, finished, _interest: Interest(self.shared.lost_interest.clone()) })
+    }
+
+    /// The k peers closest to `target`.
+    ///
+    /// # Errors
+    /// When the node is closed or too many queries run.
+    pub async fn closest(&self, target: O::Target, options: QueryOptions) -> Result<Finished<O>, RunError> {
+        self.run(Goal::Closest(target), options).await
+    }
+
+    /// The same, step by step.
+    ///
+    /// # Errors
+    /// When the node is closed.
+    pub async fn trace_closest(
+        &self,
+        target: O::Target,
+        options: QueryOptions,
+    ) -> Result<Search<O>, RunError> {
+        self.follow(Goal::Closest(target), QueryOptions { trace: true, ..options }).await
+    }
+
+    /// One peer's addresses, by lookup.
+    ///
+    /// # Errors
+    /// When the node is closed or too many queries run.
+    pub async fn find_peer(&self, peer: O::PeerId, options: QueryOptions) -> Result<Finished<O>, RunError> {
+        self.run(Goal::FindPeer(peer), options).await
+    }
+
+    /// The items under `query`; what the own store holds counts as one answer.
+    ///
+    /// # Errors
+    /// When the node is closed or too many queries run.
+    pub async fn fetch(&self, query: O::Query, options: QueryOptions) -> Result<Finished<O>, RunError> {
+        self.run(Goal::Fetch(query), options).await
+    }
+
+    /// The items under `query` as they are found.
+    ///
+    /// # Errors
+    /// When the node is closed.
+    pub async fn search(&self, query: O::Query, options: QueryOptions) -> Result<Search<O>, RunError> {
+        self.follow(Goal::Fetch(query), options).await
+    }
+
+    /// Stores an item on the k closest peers; the receipt says who took it.
+    ///
+    /// # Errors
+    /// When the node is closed or too many queries run.
+    pub async fn offer(
+        &self,
+        query: O::Query,
+        item: O::Item,
+        options: QueryOptions,
+    ) -> Result<Finished<O>, RunError> {
+        self.run(Goal::Store(query, item), options).await
+    }
+
+    /// Keeps an own item in the own store for ever. If `announced` it is announced again and again, also after a restart
+    /// on the same store; the announcement now is the caller's ([`Handle::offer`]). If not, the store holds it like a
+    /// stranger's item and may evict it when it is full.
+    ///
+    /// # Errors
+    /// When the store refuses it.
+    pub async fn keep(&self, query: O::Query, item: O::Item, announced: bool) -> Result<Saved, StoreError> {
+        let now = self.now();
+        let item = self.shared.rules.receive(item, now);
+        let lease =
+            Lease { from: self.local().peer, received: now.wall, lifetime: Duration::MAX, own: announced };
+        let saved = self.shared.store.save(&query, item.clone(), lease, &*self.shared.validator, now).await?;
+        if announced && saved != Saved::Worse {
+            // A closed node announces nothing, and says so at the next call.
+            let _ = self.command(Command::Kept { query, item }).await;
+        }
+        Ok(saved)
+    }
+
+    /// Forgets an own item, locally and for future announcements; whether there was one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unkeep(&self, query: O::Query, slot: &O::Slot) -> Result<bool, StoreError> {
+        let removed = self.shared.store.remove_slot(&query, slot).await?;
+        // A closed node announces nothing any more.
+        let _ = self.command(Command::Dropped { query, slot: slot.clone() }).await;
+        Ok(removed)
+    }
+
+    /// The round-trip time to a peer, connecting first when need be.
+    ///
+    /// # Errors
+    /// When the node is closed; the inner result is the peer's.
+    pub async fn ping(
+        &self,
+        to: Contact<O>,
+        timeout: Duration,
+    ) -> Result<Result<Duration, Failure>, RunError> {
+        self.ask(|done| Command::Ping { to, timeout, done }).await
+    }
+
+    /// Connects to a peer; how long that took.
+    ///
+    /// # Errors
+    /// When the node is closed; the inner result is the peer's.
+    pub async fn dial(
+        &self,
+        to: Contact<O>,
+        timeout: Duration,
+    ) -> Result<Result<Duration, Failure>, RunError> {
+        self.ask(|done| Command::Dial { to, timeout, done }).await
+    }
+
+    /// Refreshes the table; ends when the refresh has.
+    ///
+    /// # Errors
+    /// When the node is closed.
+    pub async fn refresh(&self, forced: bool) -> Result<RefreshReport, RunError> {
+        self.ask(|done| Command::Refresh { forced, done }).await
+    }
+
+    /// Joins the network.
+    ///
+    /// # Errors
+    /// When the node is closed; the inner result is that of the bootstrap.
+    pub async fn bootstrap(
+        &self,
+        seeds: Vec<Contact<O>>,
+        fallback: Vec<Contact<O>>,
+        options: BootstrapOptions,
+    ) -> Result<Result<BootstrapReport<O>, BootstrapFailed<O>>, RunError> {
+        self.ask(|done| Command::Bootstrap { seeds, fallback, options, done }).await
+    }
+
+    /// Looks at the node, or changes it, between two of its turns.
+    ///
+    /// # Errors
+    /// When the node is closed.
+    pub async fn visit<R: Send + 'static>(
+        &self,
+        visit: impl FnOnce(&mut Node<O>, Now) -> R + Send + 'static,
+    ) -> Result<R, RunError> {
+        self.ask(|done| {
+            Command::Visit(Box::new(move |node, now| {
+                // The caller may have lost interest.
+                let _ = done.send(visit(node, now));
+            }))
+        })
+        .await
+    }
+
+    /// Tells the transport something.
+    ///
+    /// # Errors
+    /// When the node is closed.
+    pub async fn order(&self, order: Order<O>) -> Result<(), RunError> {
+        self.command(Command::Order(order)).await
+    }
+
+    /// Changes the mode; the role follows at once.
+    ///
+    /// # Errors
+    /// When the node is closed.
+    pub async fn set_mode(&self, mode: Mode) -> Result<(), RunError> {
+        self.command(Command::SetMode(mode)).await
+    }
+
+    /// Ends tasks, connections and timers within 2 s. Closing twice is fine.
+    pub async fn close(&self) {
+        // An error says that it is closed.
+        let _ = self.ask(Command::Close).await;
+    }
+}
+
+/// A running query: what it finds, then how it ended. Dropping it cancels the query.
+pub struct Search<O: Overlay> {
+    progress: mpsc::Receiver<Progress<O>>,
+    finished: oneshot::Receiver<Result<Finished<O>, StartError>>,
+    // Declared last: dropped after the receivers, so that the driver finds them gone when it is woken.
+    _interest: Interest,
+}
+
+impl<O: Overlay> Search<O> {
+    /// The next thing found; `None` when the query has ended.
+    pub async fn next(&mut self) -> Option<Progress<O>> {
+        self.progress.recv().await
+    }
+
+    /// The same, for those who poll.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Progress<O>>> {
+        self.progress.poll_recv(cx)
+    }
+
+    /// How it ended; what was found and not read is dropped, the result holds all of it.
+    ///
+    /// # Errors
+    /// When the node was closed meanwhile or too many queries ran.
+    pub async fn finish(mut self) -> Result<Finished<O>, RunError> {
+        // The driver must not wait for a reader that will not come.
+        self.progress.close();
+        Ok(Pin::new(&mut self.finished).await.map_err(|_| RunError::Closed)??)
+    }
+}

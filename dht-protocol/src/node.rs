@@ -1,0 +1,481 @@
+//! The node: one pure machine over routing and queries, with the answers to strangers as return values.
+//!
+//! The contract: after any call that takes `&mut Node`, drain [`Node::poll_output`] until it says [`Output::Wait`], then
+//! sleep no later than it says. The node touches no store: what a request needs from it is handed out as
+//! [`Load`](crate::Load) or [`Save`](crate::Save).
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use derive_where::derive_where;
+use dht_core::{
+    Contact, Failure, InvalidConfig, Mono, Now, Observation, Overlay, Request, RequestId, Response,
+};
+use dht_query::{Finished, Progress, Queries, QueryId, QueryOptions, StartError};
+use dht_records::Validator;
+use dht_routing::{
+    Action, Admit, BootstrapId, BootstrapOptions, CheckId, Checked, LookupId, RefreshId, Routing,
+};
+
+use crate::{Config, Rules, book::Book, judge::Judged};
+
+/// What a node is built from; every part is there from the start.
+pub struct Parts<O: Overlay> {
+    /// Options of the node itself.
+    pub config: Config,
+    /// Options of the routing table.
+    pub routing: dht_routing::Config,
+    /// Options of the queries.
+    pub queries: dht_query::Config,
+    /// Who may enter the table.
+    pub admit: Box<dyn Admit<O>>,
+    /// Which items are true.
+    pub validator: Arc<dyn Validator<O>>,
+    /// What others see and store.
+    pub rules: Arc<dyn Rules<O>>,
+    /// Seeds every generator of the node.
+    pub seed: u64,
+}
+
+/// What the node wants of the world, or tells it.
+#[derive_where(Clone, Debug)]
+pub enum Output<O: Overlay> {
+    /// Send this request; report with [`Node::on_response`] or [`Node::on_failure`].
+    Send {
+        /// Names it.
+        id: RequestId,
+        /// To whom.
+        to: Contact<O>,
+        /// What.
+        request: Request<O>,
+    },
+    /// Nobody waits for this answer any more.
+    Forget(RequestId),
+    /// Something the owner of the node asked for, or should know.
+    Event(Event<O>),
+    /// Something to count.
+    Observed(Observation<O>),
+    /// Nothing to do until then (or until the next input, when `None`).
+    Wait(Option<Mono>),
+}
+
+/// What the owner of a node is told.
+#[derive_where(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<O: Overlay> {
+    /// A running query found something or took a step.
+    Progress(QueryId, Progress<O>),
+    /// A query ended; every query does, once.
+    Finished(QueryId, Finished<O>),
+    /// A ping ended.
+    Pinged {
+        /// Which.
+        id: RequestId,
+        /// The round-trip time, or why there is none.
+        result: Result<Duration, Failure>,
+    },
+    /// The routing table changed or finished its upkeep.
+    Table(dht_routing::Event<O>),
+}
+
+/// Why a query runs that no caller asked for.
+#[derive(Clone, Copy, Debug)]
+enum Errand {
+    Upkeep(LookupId),
+    Correction,
+}
+
+/// One Kademlia node without its I/O.
+pub struct Node<O: Overlay> {
+    pub(crate) local: Contact<O>,
+    pub(crate) config: Config,
+    pub(crate) routing: Routing<O>,
+    queries: Queries<O>,
+    pub(crate) validator: Arc<dyn Validator<O>>,
+    pub(crate) rules: Arc<dyn Rules<O>>,
+    pub(crate) book: Book<O>,
+    pub(crate) serving: bool,
+    checks: BTreeMap<RequestId, CheckId>,
+    errands: BTreeMap<QueryId, Errand>,
+    /// Queries of callers whose worse holders are to be corrected when they end.
+    fetches: BTreeMap<QueryId, O::Query>,
+    pub(crate) out: VecDeque<Output<O>>,
+}
+
+impl<O: Overlay> Node<O> {
+    /// A node that knows nobody yet.
+    ///
+    /// # Errors
+    /// Names the option that has a value it must not have.
+    pub fn new(local: Contact<O>, parts: Parts<O>) -> Result<Self, InvalidConfig> {
+        parts.config.validate()?;
+        let routing = Routing::new(local.peer.clone(), parts.routing, parts.admit, parts.seed)?;
+        let queries = Queries::new(local.peer.clone(), parts.queries, parts.seed.wrapping_add(1))?;
+        Ok(Self {
+            book: Book::new(parts.config.max_known_peers),
+            serving: parts.config.serve,
+            config: parts.config,
+            validator: parts.validator,
+            rules: parts.rules,
+            local,
+            routing,
+            queries,
+            checks: BTreeMap::new(),
+            errands: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            out: VecDeque::new(),
+        })
+    }
+
+    // ── What the owner asks for ─────────────────────────────────────────────────────────────────────────────────
+
+    /// Looks up the k peers closest to `target`.
+    ///
+    /// # Errors
+    /// When too many queries run already.
+    pub fn closest(
+        &mut self,
+        now: Now,
+        target: O::Target,
+        options: QueryOptions,
+    ) -> Result<QueryId, StartError> {
+        let seeds = self.seeds(&O::key_of(&target));
+        self.queries.closest(now, target, seeds, options)
+    }
+
+    /// Looks up one peer; ends as soon as somebody names it with an address.
+    ///
+    /// # Errors
+    /// When too many queries run already.
+    pub fn find_peer(
+        &mut self,
+        now: Now,
+        peer: O::PeerId,
+        options: QueryOptions,
+    ) -> Result<QueryId, StartError> {
+        let seeds = self.seeds(&O::peer_key(&peer));
+        self.queries.find_peer(now, peer, seeds, options)
+    }
+
+    /// Looks up items; `local` are those that the own store holds, already valid. Holders of worse items are corrected
+    /// afterwards.
+    ///
+    /// # Errors
+    /// When too many queries run already.
+    pub fn fetch(
+        &mut self,
+        now: Now,
+        query: O::Query,
+        local: Vec<O::Item>,
+        options: QueryOptions,
+    ) -> Result<QueryId, StartError> {
+        let seeds = self.seeds(&O::key_of(&O::target_of(&query)));
+        let id = self.queries.fetch(now, query.clone(), local, seeds, options)?;
+        if O::corrects(&query) {
+            self.fetches.insert(id, query);
+        }
+        Ok(id)
+    }
+
+    /// Stores an item on the k closest peers.
+    ///
+    /// # Errors
+    /// When too many queries run already.
+    pub fn store(
+        &mut self,
+        now: Now,
+        query: O::Query,
+        item: O::Item,
+        options: QueryOptions,
+    ) -> Result<QueryId, StartError> {
+        let seeds = self.seeds(&O::key_of(&O::target_of(&query)));
+        self.queries.store(now, query, item, seeds, options)
+    }
+
+    /// Pings a peer; [`Event::Pinged`] follows.
+    pub fn ping(&mut self, now: Now, to: Contact<O>, timeout: Duration) -> RequestId {
+        self.queries.request(now, to, Request::Ping, timeout)
+    }
+
+    /// Ends a query early; its [`Event::Finished`] still comes.
+    pub fn cancel(&mut self, now: Now, id: QueryId) {
+        self.queries.cancel(now, id);
+    }
+
+    /// Refreshes the table; `dht_routing::Event::Refreshed` follows with this id.
+    pub fn refresh(&mut self, now: Now, forced: bool) -> RefreshId {
+        self.routing.refresh(now, forced)
+    }
+
+    /// Joins the network through `seeds`, then `fallback`; `dht_routing::Event::Bootstrapped` follows with this id.
+    pub fn bootstrap(
+        &mut self,
+        now: Now,
+        seeds: Vec<Contact<O>>,
+        fallback: Vec<Contact<O>>,
+        options: BootstrapOptions,
+    ) -> BootstrapId {
+        for contact in &seeds {
+            self.book.note(contact.clone(), None, None);
+        }
+        self.routing.bootstrap(now, seeds, fallback, options)
+    }
+
+    // ── What the world tells ────────────────────────────────────────────────────────────────────────────────────
+
+    /// A request of this node was answered.
+    pub fn on_response(&mut self, now: Now, id: RequestId, response: Response<O>) {
+        let judge = Judged { validator: &*self.validator, now };
+        self.queries.on_response(now, id, response, &judge);
+    }
+
+    /// A request of this node failed.
+    pub fn on_failure(&mut self, now: Now, id: RequestId, why: Failure) {
+        self.queries.on_failure(now, id, why);
+    }
+
+    /// A connected peer said who it is and whether it serves the protocol; a server becomes a candidate for the table,
+    /// a peer that serves no longer leaves it.
+    pub fn on_peer(&mut self, now: Now, contact: Contact<O>, serves: bool) {
+        if contact.peer == self.local.peer {
+            return;
+        }
+        self.book.note(contact.clone(), Some(true), Some(serves));
+        if serves {
+            self.routing.heard(now, contact);
+        } else {
+            self.routing.remove(now, &contact.peer);
+        }
+    }
+
+    /// The last connection to a peer ended. It stays in the table until it fails to answer.
+    pub fn on_disconnected(&mut self, peer: &O::PeerId) {
+        self.book.disconnected(peer);
+    }
+
+    /// Where this node can be reached from now on.
+    pub fn set_addr(&mut self, addr: O::Addr) {
+        self.local.addr = addr;
+    }
+
+    /// Serves strangers from now on, or refuses them.
+    pub fn set_serving(&mut self, serving: bool) {
+        self.serving = serving;
+    }
+
+    /// Enters a peer by hand, without a lookup check.
+    ///
+    /// # Errors
+    /// Why the table has no use for it.
+    pub fn add_peer(&mut self, now: Now, contact: Contact<O>) -> Result<(), dht_routing::Rejected> {
+        self.book.note(contact.clone(), None, None);
+        self.routing.insert(now, contact)
+    }
+
+    /// Takes a peer out of the table; whether it was there.
+    pub fn remove_peer(&mut self, now: Now, peer: &O::PeerId) -> bool {
+        self.routing.remove(now, peer)
+    }
+
+    // ── What can be read ────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Who this node is and where it can be reached.
+    pub fn local(&self) -> &Contact<O> {
+        &self.local
+    }
+
+    /// Whether requests are served.
+    pub fn is_serving(&self) -> bool {
+        self.serving
+    }
+
+    /// The routing table.
+    pub fn routing(&self) -> &Routing<O> {
+        &self.routing
+    }
+
+    /// The rules this node serves by.
+    pub fn rules(&self) -> &Arc<dyn Rules<O>> {
+        &self.rules
+    }
+
+    /// The validator this node judges by.
+    pub fn validator(&self) -> &Arc<dyn Validator<O>> {
+        &self.validator
+    }
+
+    /// A peer whose address is known without asking anybody: ourselves, from the table, or met lately.
+    pub fn known(&self, peer: &O::PeerId) -> Option<Contact<O>> {
+        if *peer == self.local.peer {
+            return Some(self.local.clone());
+        }
+        if let Some(addr) = self.book.addr(peer) {
+            return Some(Contact::new(peer.clone(), addr.clone()));
+        }
+        self.routing.get(peer).map(|entry| entry.contact.clone()).filter(Contact::is_located)
+    }
+
+    /// Whether a connection to this peer is open.
+    pub fn is_connected(&self, peer: &O::PeerId) -> bool {
+        self.book.is_connected(peer)
+    }
+
+    /// The peers of the table closest to `key`, at most `n`, nearest first.
+    pub fn closest_known(&self, key: &O::Key, n: usize) -> Vec<Contact<O>> {
+        let mut closest = Vec::with_capacity(n);
+        self.routing.closest(key, n, &mut closest);
+        closest
+    }
+
+    /// The k closest of the table; when it is empty, connected servers that still wait for their lookup check.
+    fn seeds(&self, key: &O::Key) -> Vec<Contact<O>> {
+        let seeds = self.closest_known(key, self.config.closer_per_answer);
+        if seeds.is_empty() { self.book.connected_servers() } else { seeds }
+    }
+
+    // ── The one outlet ──────────────────────────────────────────────────────────────────────────────────────────
+
+    /// The next thing the node wants done; call until it says [`Output::Wait`].
+    pub fn poll_output(&mut self, now: Now) -> Output<O> {
+        loop {
+            if let Some(output) = self.out.pop_front() {
+                return output;
+            }
+            let table = match self.routing.poll(now) {
+                Action::Wait(until) => until,
+                action => {
+                    self.on_action(now, action);
+                    continue;
+                }
+            };
+            let queries = match self.queries.poll(now) {
+                dht_query::Output::Wait(until) => until,
+                output => {
+                    self.on_query_output(now, output);
+                    continue;
+                }
+            };
+            return Output::Wait(earliest(table, queries));
+        }
+    }
+
+    fn on_action(&mut self, now: Now, action: Action<O>) {
+        match action {
+            Action::Check { id, mut contact, timeout } => {
+                if !contact.is_located()
+                    && let Some(addr) = self.book.addr(&contact.peer)
+                {
+                    contact.addr = addr.clone();
+                }
+                let target = O::peer_target(&contact.peer);
+                let request = self.queries.request(now, contact, Request::FindNode { target }, timeout);
+                self.checks.insert(request, id);
+            }
+            Action::Lookup { id, target, timeout } => {
+                let options = QueryOptions { timeout: Some(timeout), ..QueryOptions::default() };
+                match self.closest(now, target, options) {
+                    Ok(query) => {
+                        self.errands.insert(query, Errand::Upkeep(id));
+                    }
+                    Err(_) => self.routing.looked_up(now, id, 0),
+                }
+            }
+            Action::Event(event) => self.on_table_event(event),
+            Action::Wait(_) => {}
+        }
+    }
+
+    fn on_table_event(&mut self, event: dht_routing::Event<O>) {
+        let table = self.routing.len();
+        let observed = match &event {
+            dht_routing::Event::Added { .. } => Some(Observation::PeerAdded { table }),
+            dht_routing::Event::Removed { .. } => Some(Observation::PeerRemoved { table }),
+            dht_routing::Event::BucketRefreshed { .. } => Some(Observation::BucketRefreshed),
+            _ => None,
+        };
+        self.out.extend(observed.map(Output::Observed));
+        self.out.push_back(Output::Event(Event::Table(event)));
+    }
+
+    fn on_query_output(&mut self, now: Now, output: dht_query::Output<O>) {
+        use dht_query::Output as Q;
+        match output {
+            Q::Send { id, mut to, request } => {
+                if !to.is_located()
+                    && let Some(addr) = self.book.addr(&to.peer)
+                {
+                    to.addr = addr.clone();
+                }
+                self.out.push_back(Output::Send { id, to, request });
+            }
+            Q::Forget(id) => self.out.push_back(Output::Forget(id)),
+            Q::Lone { id, to, result } => self.on_lone(now, id, to, result),
+            Q::Answered { contact, rtt } => {
+                self.routing.alive(now, &contact.peer, rtt);
+                self.routing.heard(now, contact);
+            }
+            Q::Failed { peer, why } => self.routing.failed(now, &peer, why),
+            Q::Progress(id, progress) if !self.errands.contains_key(&id) => {
+                self.out.push_back(Output::Event(Event::Progress(id, progress)));
+            }
+            Q::Progress(..) => {}
+            Q::Finished(id, finished) => self.on_finished(now, id, finished),
+            Q::Observed(observation) => self.out.push_back(Output::Observed(observation)),
+            Q::Wait(_) => {}
+        }
+    }
+
+    fn on_lone(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        to: Contact<O>,
+        result: Result<(Response<O>, Duration), Failure>,
+    ) {
+        match self.checks.remove(&id) {
+            Some(check) => {
+                let checked = result.map(|(response, rtt)| Checked { rtt, closer: response.closer.len() });
+                if checked.is_ok() {
+                    self.book.note(to, None, Some(true));
+                }
+                self.routing.checked(now, check, checked);
+            }
+            None => {
+                let result = result.map(|(_, rtt)| rtt);
+                self.out.push_back(Output::Event(Event::Pinged { id, result }));
+            }
+        }
+    }
+
+    fn on_finished(&mut self, now: Now, id: QueryId, finished: Finished<O>) {
+        match self.errands.remove(&id) {
+            Some(Errand::Upkeep(lookup)) => {
+                self.routing.looked_up(now, lookup, finished.closest.len());
+                return;
+            }
+            Some(Errand::Correction) => return,
+            None => {}
+        }
+        if let Some(query) = self.fetches.remove(&id)
+            && let [best] = &finished.items[..]
+            && !finished.outdated.is_empty()
+        {
+            let peers = finished.outdated.clone();
+            let options = QueryOptions::default();
+            if let Ok(correction) = self.queries.store_at(now, query, best.clone(), peers, options) {
+                self.errands.insert(correction, Errand::Correction);
+            }
+        }
+        self.out.push_back(Output::Event(Event::Finished(id, finished)));
+    }
+}
+
+fn earliest(a: Option<Mono>, b: Option<Mono>) -> Option<Mono> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
