@@ -2,9 +2,16 @@
 //!
 //! One lock around plain indexes. It is never held across an await and never for more than a bounded batch of a sweep.
 
+mod calendar;
+mod crowd;
+mod row;
 mod shelf;
+mod totals;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use dht_core::{InvalidConfig, Now, Overlay};
@@ -31,6 +38,8 @@ pub struct MemoryConfig {
     pub max_items_per_group: usize,
     /// Records that one stranger brought. Default 10 000.
     pub max_records_per_peer: usize,
+    /// How long after its first announcement an item must still be announced to count as proven. Default 12 h.
+    pub proven_after: Duration,
 }
 
 impl Default for MemoryConfig {
@@ -42,6 +51,7 @@ impl Default for MemoryConfig {
             max_items_per_query: 64,
             max_items_per_group: 20,
             max_records_per_peer: 10_000,
+            proven_after: Duration::from_secs(12 * 3600),
         }
     }
 }
@@ -64,6 +74,7 @@ impl MemoryConfig {
         need!(max_items_per_query, self.max_items_per_query >= 1, "at least 1");
         need!(max_items_per_group, self.max_items_per_group >= 1, "at least 1");
         need!(max_records_per_peer, self.max_records_per_peer >= 1, "at least 1");
+        need!(proven_after, self.proven_after >= Duration::from_secs(1), "at least 1 s");
         Ok(())
     }
 }
@@ -72,9 +83,9 @@ impl MemoryConfig {
 ///
 /// When a total is reached, the record farthest from the local key leaves first and a newcomer farther than everything
 /// kept is refused; own items are never evicted. Under one query whose places are all taken, a newcomer gets one only
-/// from a network group that holds at least two more than the newcomer's own would, and of that group the item leaves
-/// that has proven itself for the shortest time: no flood, however fresh, displaces what has stood for long. What is
-/// held already renews its lease whatever is full.
+/// from a network group that holds at least two places more than its own, and three quarters of the places are safe for
+/// items that have been announced for long ([`MemoryConfig::proven_after`]): no flood, however fresh, displaces those.
+/// What is held already renews its lease whatever is full.
 pub struct MemoryStore<O: Overlay> {
     shelf: Mutex<Shelf<O>>,
 }
