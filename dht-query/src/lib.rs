@@ -9,10 +9,21 @@
 //! What it deliberately does not do: keep a routing table (seeds are handed in), keep records (a [`Judge`] says what is
 //! valid and what is better), read a clock or open a socket.
 
+mod backoff;
+mod common;
 mod config;
+mod gather;
+mod inflight;
+mod intake;
+mod lone;
+mod lookup;
 mod options;
 mod output;
+mod paths;
+mod place;
 mod queries;
+mod query;
+mod rtt;
 
 pub use config::Config;
 pub use options::{Filter, Judge, QueryOptions, StartError};

@@ -68,7 +68,7 @@ pub enum Progress<O: Overlay> {
     Item(O::Item),
     /// A store was confirmed by this peer.
     Stored(O::PeerId),
-    /// What happened, when [`QueryOptions::trace`](crate::QueryOptions::trace) asks for it.
+    /// What happened in the lookup, when [`QueryOptions::trace`](crate::QueryOptions::trace) asks for it.
     Step(Step<O>),
 }
 

@@ -1,21 +1,41 @@
 //! The pool of queries: what the node calls, and the one outlet.
 
-use std::{collections::VecDeque, time::Duration};
-
-use dht_core::{
-    Contact, Failure, InvalidConfig, Now, Overlay, Request, RequestId, Response, Rng, rand_core::SeedableRng,
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
 };
 
-use crate::{Config, Filter, Judge, Output, QueryId, QueryOptions, StartError, Statistics};
+use dht_core::{
+    Contact, Failure, InvalidConfig, Mono, Now, Observation, Overlay, Request, RequestId, Response, Rng,
+    rand_core::SeedableRng,
+};
+
+use crate::{
+    Config, Filter, Judge, Output, QueryId, QueryOptions, Reason, StartError, Statistics,
+    common::Common,
+    gather::Gather,
+    inflight::{Alarm, Owner, Requests},
+    lone::Lone,
+    query::{Driven, Goal, Query},
+    rtt::RttEstimate,
+};
 
 /// Every query and every lone request of a node. See the crate's first page for the contract.
 pub struct Queries<O: Overlay> {
-    local: O::PeerId,
-    config: Config,
-    rng: Rng,
-    filter: Option<Filter<O>>,
-    out: VecDeque<Output<O>>,
+    common: Common<O>,
     last: u64,
+    /// At most `Config::max_queries`.
+    queries: BTreeMap<QueryId, Query<O>>,
+    /// At most `Config::max_lone`.
+    lone: BTreeMap<RequestId, Lone<O>>,
+    /// One per query, and one per lone request that waits for its next attempt.
+    wakes: BTreeSet<(Mono, Wake)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    Query(QueryId),
+    Lone(RequestId),
 }
 
 impl<O: Overlay> Queries<O> {
@@ -25,14 +45,28 @@ impl<O: Overlay> Queries<O> {
     /// When the configuration contradicts itself.
     pub fn new(local: O::PeerId, config: Config, seed: u64) -> Result<Self, InvalidConfig> {
         config.validate()?;
-        Ok(Self { local, config, rng: Rng::seed_from_u64(seed), filter: None, out: VecDeque::new(), last: 0 })
+        Ok(Self {
+            common: Common {
+                local,
+                config,
+                rng: Rng::seed_from_u64(seed),
+                filter: None,
+                requests: Requests::new(),
+                rtt: RttEstimate::default(),
+                out: VecDeque::new(),
+            },
+            last: 0,
+            queries: BTreeMap::new(),
+            lone: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+        })
     }
 
     /// The same, asking only those peers of an answer that pass the filter. Seeds and the peer that a `find_peer` looks
     /// for are exempt.
     #[must_use]
     pub fn with_filter(mut self, filter: Filter<O>) -> Self {
-        self.filter = Some(filter);
+        self.common.filter = Some(filter);
         self
     }
 
@@ -47,11 +81,10 @@ impl<O: Overlay> Queries<O> {
         seeds: Vec<Contact<O>>,
         options: QueryOptions,
     ) -> Result<QueryId, StartError> {
-        let _ = (now, target, seeds, options);
-        self.start()
+        self.start(now, Goal::Closest, target, seeds, &options, |_, _| {})
     }
 
-    /// Looks for a peer's address; ends as soon as an answer has one.
+    /// Looks for a peer's address; ends as soon as an answer has one, or at once when a seed has.
     ///
     /// # Errors
     /// When too many queries run.
@@ -62,8 +95,8 @@ impl<O: Overlay> Queries<O> {
         seeds: Vec<Contact<O>>,
         options: QueryOptions,
     ) -> Result<QueryId, StartError> {
-        let _ = (now, peer, seeds, options);
-        self.start()
+        let target = O::peer_target(&peer);
+        self.start(now, Goal::FindPeer { peer, found: None }, target, seeds, &options, |_, _| {})
     }
 
     /// Looks for items. `local` are those the caller holds and believes; they come first and count as one answer.
@@ -78,11 +111,13 @@ impl<O: Overlay> Queries<O> {
         seeds: Vec<Contact<O>>,
         options: QueryOptions,
     ) -> Result<QueryId, StartError> {
-        let _ = (now, query, local, seeds, options);
-        self.start()
+        let target = O::target_of(&query);
+        let goal = Goal::Fetch(Gather::new(query, &options, &self.common.config));
+        self.start(now, goal, target, seeds, &options, |query, common| query.take_local(local, common))
     }
 
-    /// Looks up the k closest peers and puts the item there.
+    /// Looks up the k closest peers and puts the item there. The lookup leaves a tenth of the time to the placing, a
+    /// second at least but never more than half.
     ///
     /// # Errors
     /// When too many queries run.
@@ -94,11 +129,12 @@ impl<O: Overlay> Queries<O> {
         seeds: Vec<Contact<O>>,
         options: QueryOptions,
     ) -> Result<QueryId, StartError> {
-        let _ = (now, query, item, seeds, options);
-        self.start()
+        let target = O::target_of(&query);
+        self.start(now, Goal::Store { query, item }, target, seeds, &options, |_, _| {})
     }
 
-    /// Puts the item at these peers, without a lookup.
+    /// Puts the item at these peers, without a lookup. Where the network asks for tickets, peers without one are left
+    /// out: they would refuse.
     ///
     /// # Errors
     /// When too many queries run.
@@ -110,55 +146,232 @@ impl<O: Overlay> Queries<O> {
         peers: Vec<(Contact<O>, Option<O::Ticket>)>,
         options: QueryOptions,
     ) -> Result<QueryId, StartError> {
-        let _ = (now, query, item, peers, options);
-        self.start()
+        let target = O::target_of(&query);
+        let goal = Goal::Store { query, item };
+        self.start(now, goal, target, Vec::new(), &options, |query, common| query.place_at(peers, common))
     }
 
     /// Sends one request outside of any lookup; [`Output::Lone`] tells how it ended, at the latest after `timeout`.
+    /// Attempts after the first are sent under names of their own.
     pub fn request(&mut self, now: Now, to: Contact<O>, request: Request<O>, timeout: Duration) -> RequestId {
-        let _ = (now, to, request, timeout);
-        self.last += 1;
-        RequestId(self.last)
+        let id = self.common.requests.name();
+        if self.lone.len() >= self.common.config.max_lone {
+            self.common.out.push_back(Output::Lone { id, to, result: Err(Failure::Overloaded) });
+        } else {
+            let lone = Lone::start(now.mono, id, to, request, timeout, &mut self.common);
+            self.lone.insert(id, lone);
+        }
+        id
     }
 
     /// An answer arrived. Unknown and late ids are counted and ignored.
     pub fn on_response(&mut self, now: Now, id: RequestId, response: Response<O>, judge: &dyn Judge<O>) {
-        let _ = (now, id, response, judge);
+        let now = now.mono;
+        let common = &mut self.common;
+        let Some(request) = common.requests.take(id) else {
+            common.requests.ignored += 1;
+            return;
+        };
+        let rtt = now.since(request.sent);
+        common.rtt.sample(rtt, rtt > common.overdue_after());
+        common.out.push_back(Output::Observed(Observation::RequestAnswered { kind: request.kind, rtt }));
+        common.out.push_back(Output::Answered { contact: request.to.clone(), rtt });
+        match request.owner {
+            Owner::Query(query) => {
+                if let Some(query) = self.queries.get_mut(&query) {
+                    query.answered(now, id, &request.to, response, judge, common);
+                }
+                self.drive(now, query);
+            }
+            Owner::Lone(lone) => self.end_lone(lone, Some(id), Ok((response, rtt))),
+            Owner::Nobody => {}
+        }
     }
 
     /// A request failed. Unknown and late ids are counted and ignored.
     pub fn on_failure(&mut self, now: Now, id: RequestId, why: Failure) {
-        let _ = (now, id, why);
+        let now = now.mono;
+        let common = &mut self.common;
+        let Some(request) = common.requests.take(id) else {
+            common.requests.ignored += 1;
+            return;
+        };
+        common.report(&request.to.peer, request.kind, why);
+        match request.owner {
+            Owner::Query(query) => {
+                if let Some(query) = self.queries.get_mut(&query) {
+                    query.failed(now, id, &request.to.peer, why, common);
+                }
+                self.drive(now, query);
+            }
+            Owner::Lone(id_of_lone) => {
+                let Some(lone) = self.lone.get_mut(&id_of_lone) else { return };
+                if lone.failed(now, id, why, common) {
+                    self.end_lone(id_of_lone, None, Err(why));
+                } else if let Some(retry) = lone.retry {
+                    self.wakes.insert((retry, Wake::Lone(id_of_lone)));
+                }
+            }
+            Owner::Nobody => {}
+        }
     }
 
     /// Ends a query: its running requests are forgotten, its result says cancelled. Unknown ids are ignored.
     pub fn cancel(&mut self, now: Now, id: QueryId) {
-        let _ = (now, id);
+        if let Some(query) = self.remove(id) {
+            query.finish(now.mono, Reason::Cancelled, &mut self.common);
+        }
     }
 
     /// Ends a lone request without a result. Unknown ids are ignored.
     pub fn forget(&mut self, id: RequestId) {
-        let _ = id;
+        if let Some(lone) = self.remove_lone(id) {
+            lone.forget(None, &mut self.common);
+        }
     }
 
     /// Ends everything: queries as cancelled, lone requests as closed.
     pub fn close(&mut self, now: Now) {
-        let _ = now;
+        while let Some((_, query)) = self.queries.pop_first() {
+            query.finish(now.mono, Reason::Cancelled, &mut self.common);
+        }
+        while let Some((_, lone)) = self.lone.pop_first() {
+            lone.finish(None, Err(Failure::Closed), &mut self.common);
+        }
+        self.wakes.clear();
+        for id in self.common.requests.take_nobodys() {
+            self.common.out.push_back(Output::Forget(id));
+        }
     }
 
     /// The next thing to do or to know; `Wait` when there is nothing.
     pub fn poll(&mut self, now: Now) -> Output<O> {
-        let _ = (now, &self.local, &self.rng, &self.config);
-        self.out.pop_front().unwrap_or(Output::Wait(None))
+        loop {
+            if let Some(output) = self.common.out.pop_front() {
+                return output;
+            }
+            if let Some((id, alarm)) = self.common.requests.ring(now.mono) {
+                self.alarm(now, id, alarm);
+            } else if let Some((at, wake)) = self.wakes.first().copied().filter(|(at, _)| *at <= now.mono) {
+                self.wake(now.mono, at, wake);
+            } else {
+                let wake = self.wakes.first().map(|(at, _)| *at);
+                return Output::Wait(wake.into_iter().chain(self.common.requests.next_alarm()).min());
+            }
+        }
     }
 
     /// Where things stand.
     pub fn statistics(&self) -> Statistics {
-        Statistics::default()
+        Statistics {
+            queries: self.queries.len(),
+            lone: self.lone.len(),
+            in_flight: self.common.requests.len(),
+            ignored: self.common.requests.ignored,
+            rtt: self.common.rtt.smoothed(),
+            overdue_after: self.common.overdue_after(),
+        }
     }
 
-    fn start(&mut self) -> Result<QueryId, StartError> {
+    fn start(
+        &mut self,
+        now: Now,
+        goal: Goal<O>,
+        target: O::Target,
+        seeds: Vec<Contact<O>>,
+        options: &QueryOptions,
+        prepare: impl FnOnce(&mut Query<O>, &mut Common<O>),
+    ) -> Result<QueryId, StartError> {
+        let limit = self.common.config.max_queries;
+        if self.queries.len() >= limit {
+            return Err(StartError::Busy { limit });
+        }
         self.last += 1;
-        Ok(QueryId(self.last))
+        let id = QueryId(self.last);
+        let mut query = Query::new(id, now.mono, goal, target, seeds, options, &mut self.common);
+        prepare(&mut query, &mut self.common);
+        self.wakes.insert((query.wake, Wake::Query(id)));
+        self.queries.insert(id, query);
+        self.drive(now.mono, id);
+        Ok(id)
+    }
+
+    /// Lets a query do what it can, after anything that concerns it.
+    fn drive(&mut self, now: Mono, id: QueryId) {
+        let Some(query) = self.queries.get_mut(&id) else { return };
+        match query.drive(now, &mut self.common) {
+            Driven::Wake(at) => {
+                if at != query.wake {
+                    self.wakes.remove(&(query.wake, Wake::Query(id)));
+                    query.wake = at;
+                    self.wakes.insert((at, Wake::Query(id)));
+                }
+            }
+            Driven::Over(reason) => {
+                if let Some(query) = self.remove(id) {
+                    query.finish(now, reason, &mut self.common);
+                }
+            }
+        }
+    }
+
+    fn alarm(&mut self, now: Now, id: RequestId, alarm: Alarm) {
+        if alarm == Alarm::Deadline {
+            self.common.out.push_back(Output::Forget(id));
+            return self.on_failure(now, id, Failure::Timeout);
+        }
+        let Some(request) = self.common.requests.get(id) else { return };
+        let (owner, peer) = (request.owner, request.to.peer.clone());
+        match owner {
+            Owner::Query(query) => {
+                if let Some(query) = self.queries.get_mut(&query) {
+                    query.alarm(now.mono, id, &peer, alarm, &mut self.common);
+                }
+                self.drive(now.mono, query);
+            }
+            Owner::Lone(lone) => {
+                if let Some(lone) = self.lone.get_mut(&lone) {
+                    lone.alarm(now.mono, alarm, &mut self.common);
+                }
+            }
+            Owner::Nobody => {}
+        }
+    }
+
+    fn wake(&mut self, now: Mono, at: Mono, wake: Wake) {
+        match wake {
+            Wake::Query(id) => self.drive(now, id),
+            Wake::Lone(id) => {
+                self.wakes.remove(&(at, wake));
+                if let Some(lone) = self.lone.get_mut(&id) {
+                    lone.again(now, &mut self.common);
+                }
+            }
+        }
+    }
+
+    fn end_lone(
+        &mut self,
+        id: RequestId,
+        answered: Option<RequestId>,
+        result: Result<(Response<O>, Duration), Failure>,
+    ) {
+        if let Some(lone) = self.remove_lone(id) {
+            lone.finish(answered, result, &mut self.common);
+        }
+    }
+
+    fn remove(&mut self, id: QueryId) -> Option<Query<O>> {
+        let query = self.queries.remove(&id)?;
+        self.wakes.remove(&(query.wake, Wake::Query(id)));
+        Some(query)
+    }
+
+    fn remove_lone(&mut self, id: RequestId) -> Option<Lone<O>> {
+        let lone = self.lone.remove(&id)?;
+        if let Some(retry) = lone.retry {
+            self.wakes.remove(&(retry, Wake::Lone(id)));
+        }
+        Some(lone)
     }
 }

@@ -1,0 +1,99 @@
+//! What all queries of a node share: who we are, how requests go out, what the outlet holds.
+
+use std::{collections::VecDeque, time::Duration};
+
+use dht_core::{Contact, Failure, Mono, Observation, Overlay, Request, RequestId, RequestKind, Rng};
+
+use crate::{
+    Config, Filter, Output, backoff,
+    inflight::{Owner, Requests, Times},
+    rtt::RttEstimate,
+};
+
+/// Overdue requests of finished queries that are left to their deadline at once.
+const MAX_DISOWNED: usize = 256;
+
+pub(crate) struct Common<O: Overlay> {
+    pub(crate) local: O::PeerId,
+    pub(crate) config: Config,
+    pub(crate) rng: Rng,
+    pub(crate) filter: Option<Filter<O>>,
+    pub(crate) requests: Requests<O>,
+    pub(crate) rtt: RttEstimate,
+    /// Drained by the caller after every call, so it holds what one call brings about.
+    pub(crate) out: VecDeque<Output<O>>,
+}
+
+impl<O: Overlay> Common<O> {
+    /// How long an answer may usually take.
+    pub(crate) fn overdue_after(&self) -> Duration {
+        self.rtt.overdue_after(self.config.min_timeout, self.config.request_timeout)
+    }
+
+    /// When the request of a lookup, sent now, stops to matter step by step. Twice the usual is given up: the estimate
+    /// is for the one in a hundred already.
+    pub(crate) fn times_in_lookup(&self, now: Mono) -> Times {
+        let usual = self.overdue_after();
+        let when = |after: Duration| self.config.hedge.then(|| now + after);
+        Times {
+            overdue: when(usual),
+            given_up: when(usual.saturating_mul(2)),
+            deadline: now + self.config.request_timeout,
+        }
+    }
+
+    /// When a request that has no substitute, sent now for the `attempt`th time, is to be repeated, and fails.
+    pub(crate) fn times_alone(&mut self, now: Mono, attempt: u32, deadline: Mono) -> Times {
+        let patience = self.overdue_after().saturating_mul(2);
+        let spacing = backoff::delay(&self.config, attempt.saturating_sub(1), &mut self.rng);
+        let given_up = self.config.hedge.then(|| now + patience.max(spacing));
+        Times { overdue: None, given_up, deadline }
+    }
+
+    /// When a request that failed for the `attempt`th time may be tried again.
+    pub(crate) fn retry_at(&mut self, now: Mono, attempt: u32) -> Mono {
+        now + backoff::delay(&self.config, attempt.saturating_sub(1), &mut self.rng)
+    }
+
+    /// Sends a request under a name of its own.
+    pub(crate) fn send(
+        &mut self,
+        now: Mono,
+        id: RequestId,
+        owner: Owner,
+        to: Contact<O>,
+        request: Request<O>,
+        times: Times,
+    ) {
+        let kind = request.kind();
+        self.requests.arm(id, owner, to.clone(), kind, now, times);
+        self.out.push_back(Output::Send { id, to, request });
+        self.out.push_back(Output::Observed(Observation::RequestSent { kind }));
+    }
+
+    /// Nobody waits for this request any more.
+    pub(crate) fn forget(&mut self, id: RequestId) {
+        if self.requests.take(id).is_some() {
+            self.out.push_back(Output::Forget(id));
+        }
+    }
+
+    /// The query of this request is over. One that is overdue is left to its deadline, for the routing table's sake:
+    /// nobody would ever find out that a peer is mute if every lookup stopped to look after a moment.
+    pub(crate) fn disown(&mut self, id: RequestId) {
+        if !self.requests.disown(id, MAX_DISOWNED) {
+            self.forget(id);
+        }
+    }
+
+    /// Tells what a failure says about the peer.
+    pub(crate) fn report(&mut self, peer: &O::PeerId, kind: RequestKind, why: Failure) {
+        self.out.push_back(Output::Observed(Observation::RequestFailed { kind, peer: peer.clone(), why }));
+        let ours = matches!(why, Failure::Overloaded | Failure::Closed);
+        // A server that refuses to store something is a server.
+        let refusal = kind == RequestKind::Put && !matches!(why, Failure::Timeout | Failure::Unreachable);
+        if !ours && !refusal {
+            self.out.push_back(Output::Failed { peer: peer.clone(), why });
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Whom to ask next: the iterator over the peers of one lookup, pure and fed with outcomes.
+//!
+//! Candidates are kept nearest first. The nearest that was not asked is always next, among the k nearest that are of use
+//! only. How many may be in flight depends on what the answers said: while every answer leads closer, all but a few
+//! requests go to peers that the next answer makes irrelevant, so the window is `approach`. A peer that has answered and
+//! *still* is among the k nearest knew (almost) nobody closer: the answers converge, and the window opens in proportion,
+//! to `alpha` once `beta` such peers have answered. From then on every request asks a peer that has to confirm the
+//! result anyway. Failures and overdue requests open it too, one for one, until the next answer.
+//!
+//! The lookup is done when the k nearest of use have answered. Go's rule - the `beta` nearest answered, then a follow-up
+//! over the rest of the k nearest - comes to the same peers; here its second half is the open window, so newcomers of
+//! the follow-up compete, peers that fail in it leave the result, and the end is judged again after each outcome.
+//!
+//! It knows neither requests nor timers; several of them side by side are [`Paths`](crate::paths::Paths).
+
+use dht_core::{Contact, Failure, KadKey, Mono, Overlay};
+
+pub(crate) type DistanceOf<O> = <<O as Overlay>::Key as KadKey>::Distance;
+
+/// The numbers of a lookup; see [`Config`](crate::Config) for what they mean.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) k: usize,
+    pub(crate) alpha: usize,
+    pub(crate) approach: usize,
+    pub(crate) beta: usize,
+    pub(crate) retries: u32,
+    /// Candidates kept, asked ones included: those are never forgotten, so that nobody is asked twice.
+    pub(crate) max: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Known, not asked; not to be asked before that time.
+    Heard(Mono),
+    /// Asked, and an answer is to be expected.
+    Waiting,
+    /// Asked and overdue: its place in the window and among the k nearest is free, the end still waits for it.
+    Overdue,
+    /// Asked and so late that the end does not wait for it either.
+    GivenUp,
+    /// Has answered.
+    Queried,
+    /// Has failed.
+    Unreachable(Failure),
+    /// Another path of the same query asked it; `true` once that path knows that it failed.
+    Elsewhere(bool),
+}
+
+pub(crate) struct Candidate<O: Overlay> {
+    pub(crate) distance: DistanceOf<O>,
+    pub(crate) contact: Contact<O>,
+    pub(crate) state: State,
+    /// How many answers deep: 1 for seeds.
+    pub(crate) hop: u32,
+    pub(crate) ticket: Option<O::Ticket>,
+    /// Requests to it that still run: more than one when an overdue one was repeated.
+    running: u32,
+    attempts: u32,
+}
+
+/// What the lookup wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Ask this candidate; `asked` follows.
+    Ask(usize),
+    /// Wait for outcomes, or until then.
+    Wait(Option<Mono>),
+    /// Nobody is left, and too few answered to trust the result: `revive` may help.
+    Starved,
+    /// Over.
+    Done,
+}
+
+pub(crate) struct Lookup<O: Overlay> {
+    target: O::Key,
+    rules: Rules,
+    /// Nearest first; the peer breaks ties, in case two share a key.
+    candidates: Vec<Candidate<O>>,
+    waiting: usize,
+    answered: usize,
+    /// Failures and overdue requests since the last answer.
+    setbacks: usize,
+}
+
+impl<O: Overlay> Lookup<O> {
+    pub(crate) fn new(target: O::Key, rules: Rules) -> Self {
+        Self { target, rules, candidates: Vec::new(), waiting: 0, answered: 0, setbacks: 0 }
+    }
+
+    pub(crate) fn distance(&self, peer: &O::PeerId) -> DistanceOf<O> {
+        self.target.distance(&O::peer_key(peer))
+    }
+
+    /// A peer was named; `false` when it is known already or too far to be kept.
+    pub(crate) fn hear(&mut self, distance: DistanceOf<O>, contact: Contact<O>, hop: u32) -> bool {
+        let Err(at) = self.find(&distance, &contact.peer) else { return false };
+        if self.candidates.len() >= self.rules.max {
+            let farthest = self
+                .candidates
+                .iter()
+                .rposition(|c| matches!(c.state, State::Heard(_)) && c.attempts == 0)
+                .filter(|farthest| *farthest >= at);
+            let Some(farthest) = farthest else { return false };
+            self.candidates.remove(farthest);
+        }
+        let state = State::Heard(Mono::default());
+        // Kept for as long as the query runs: it must not hold the message it came in.
+        let contact = O::detach(contact);
+        self.candidates
+            .insert(at, Candidate { distance, contact, state, hop, ticket: None, running: 0, attempts: 0 });
+        true
+    }
+
+    /// What to do now. `limit` bounds the window further: no more answers than that can be of use to the caller.
+    pub(crate) fn next(&self, now: Mono, limit: usize) -> Next {
+        let (mut useful, mut converged, mut holding) = (0, 0, false);
+        let (mut ready, mut wake) = (None, None);
+        for (at, candidate) in self.candidates.iter().enumerate() {
+            match candidate.state {
+                State::Heard(when) if when <= now => ready = ready.or(Some(at)),
+                State::Heard(when) => wake = Some(wake.map_or(when, |wake: Mono| wake.min(when))),
+                State::Waiting => holding = true,
+                State::Queried => converged += 1,
+                State::Elsewhere(false) => {}
+                State::Overdue => {
+                    holding = true;
+                    continue;
+                }
+                State::GivenUp | State::Unreachable(_) | State::Elsewhere(true) => continue,
+            }
+            useful += 1;
+            if useful == self.rules.k {
+                break;
+            }
+        }
+        match ready {
+            Some(at) if self.waiting < self.window(converged).min(limit.max(self.rules.approach)) => {
+                Next::Ask(at)
+            }
+            None if wake.is_none() && !holding => self.end(useful),
+            _ => Next::Wait(wake),
+        }
+    }
+
+    fn window(&self, converged: usize) -> usize {
+        let Rules { alpha, approach, beta, .. } = self.rules;
+        let opened = (alpha - approach) * converged.min(beta) / beta;
+        (approach + opened + self.setbacks).min(alpha)
+    }
+
+    /// Nothing is left to do among the k nearest, `useful` of them.
+    fn end(&self, useful: usize) -> Next {
+        if useful == self.rules.k || self.answered >= self.rules.beta {
+            return Next::Done;
+        }
+        if self.candidates.iter().any(|c| self.can_revive(c)) {
+            return Next::Starved;
+        }
+        let late = self.candidates.iter().any(|c| c.state == State::GivenUp && c.running > 0);
+        if late { Next::Wait(None) } else { Next::Done }
+    }
+
+    pub(crate) fn candidate(&self, at: usize) -> &Candidate<O> {
+        &self.candidates[at]
+    }
+
+    pub(crate) fn get(&self, peer: &O::PeerId) -> Option<&Candidate<O>> {
+        let at = self.find(&self.distance(peer), peer).ok()?;
+        self.candidates.get(at)
+    }
+
+    pub(crate) fn candidates(&self) -> &[Candidate<O>] {
+        &self.candidates
+    }
+
+    /// The candidate of [`Next::Ask`] was asked.
+    pub(crate) fn asked(&mut self, at: usize) {
+        let candidate = &mut self.candidates[at];
+        candidate.state = State::Waiting;
+        candidate.running += 1;
+        candidate.attempts += 1;
+        self.waiting += 1;
+    }
+
+    /// A peer answered, in time or not; its other requests are over too. `false` when nothing was asked of it.
+    pub(crate) fn answered(&mut self, peer: &O::PeerId, ticket: Option<O::Ticket>) -> bool {
+        let Some(candidate) = self.asked_one(peer) else { return false };
+        let was = std::mem::replace(&mut candidate.state, State::Queried);
+        candidate.running = 0;
+        candidate.ticket = ticket;
+        self.waiting -= usize::from(was == State::Waiting);
+        self.answered += 1;
+        self.setbacks = 0;
+        true
+    }
+
+    /// A request to a peer failed.
+    pub(crate) fn failed(&mut self, peer: &O::PeerId, why: Failure) {
+        let Some(candidate) = self.asked_one(peer) else { return };
+        candidate.running -= 1;
+        if candidate.running > 0 || matches!(candidate.state, State::Heard(_)) {
+            return;
+        }
+        let was = std::mem::replace(&mut candidate.state, State::Unreachable(why));
+        if was == State::Waiting {
+            self.waiting -= 1;
+            self.setbacks += 1;
+        }
+    }
+
+    /// A request did not get out for reasons of our own: the candidate is to be asked again at `when`, if it may.
+    pub(crate) fn postponed(&mut self, peer: &O::PeerId, why: Failure, when: Mono) {
+        self.failed(peer, why);
+        let Ok(at) = self.find(&self.distance(peer), peer) else { return };
+        if self.can_revive(&self.candidates[at]) {
+            self.candidates[at].state = State::Heard(when);
+        }
+    }
+
+    /// How often a peer was asked.
+    pub(crate) fn attempts(&self, peer: &O::PeerId) -> u32 {
+        self.get(peer).map_or(0, |candidate| candidate.attempts)
+    }
+
+    pub(crate) fn overdue(&mut self, peer: &O::PeerId) -> bool {
+        let Some(candidate) = self.asked_one(peer) else { return false };
+        if candidate.state != State::Waiting {
+            return false;
+        }
+        candidate.state = State::Overdue;
+        self.waiting -= 1;
+        self.setbacks += 1;
+        true
+    }
+
+    pub(crate) fn given_up(&mut self, peer: &O::PeerId) {
+        self.overdue(peer);
+        if let Some(candidate) = self.asked_one(peer)
+            && candidate.state == State::Overdue
+        {
+            candidate.state = State::GivenUp;
+        }
+    }
+
+    /// Another path of the query takes care of this candidate.
+    pub(crate) fn elsewhere(&mut self, at: usize) {
+        self.candidates[at].state = State::Elsewhere(false);
+    }
+
+    /// The peer that another path asked has failed.
+    pub(crate) fn failed_elsewhere(&mut self, peer: &O::PeerId) {
+        if let Ok(at) = self.find(&self.distance(peer), peer)
+            && self.candidates[at].state == State::Elsewhere(false)
+        {
+            self.candidates[at].state = State::Elsewhere(true);
+        }
+    }
+
+    /// Everybody who failed in a way that may pass, or is given up, may be asked again; `when` says at what time, given
+    /// how often it was asked.
+    pub(crate) fn revive(&mut self, mut when: impl FnMut(u32) -> Mono) {
+        for at in 0..self.candidates.len() {
+            if self.can_revive(&self.candidates[at]) {
+                let candidate = &mut self.candidates[at];
+                candidate.state = State::Heard(when(candidate.attempts));
+            }
+        }
+    }
+
+    fn can_revive(&self, candidate: &Candidate<O>) -> bool {
+        candidate.attempts <= self.rules.retries
+            && match candidate.state {
+                State::GivenUp => true,
+                State::Unreachable(why) => why.is_retryable(),
+                _ => false,
+            }
+    }
+
+    fn asked_one(&mut self, peer: &O::PeerId) -> Option<&mut Candidate<O>> {
+        let at = self.find(&self.distance(peer), peer).ok()?;
+        self.candidates.get_mut(at).filter(|candidate| candidate.running > 0)
+    }
+
+    fn find(&self, distance: &DistanceOf<O>, peer: &O::PeerId) -> Result<usize, usize> {
+        self.candidates.binary_search_by(|c| c.distance.cmp(distance).then_with(|| c.contact.peer.cmp(peer)))
+    }
+}

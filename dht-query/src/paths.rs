@@ -1,0 +1,172 @@
+//! The lookups of one query side by side: one, or several that share no peer (S/Kademlia).
+//!
+//! A path asks only peers it heard of itself, and a peer belongs to the first path that asks it. What it answers counts
+//! for that path only, so liars on one path cannot lead the others astray; the other paths take it as asked and go on.
+//! The seeds are dealt out in turn, the window is shared, the results are merged.
+
+use std::collections::BTreeMap;
+
+use dht_core::{Contact, Failure, Mono, Overlay};
+
+use crate::lookup::{Candidate, DistanceOf, Lookup, Next, Rules, State};
+
+pub(crate) struct Paths<O: Overlay> {
+    lookups: Vec<Lookup<O>>,
+    /// Which path asked a peer; empty when there is only one.
+    asked: BTreeMap<O::PeerId, usize>,
+    /// The path whose turn it is.
+    turn: usize,
+}
+
+/// What the paths want together.
+pub(crate) enum Step<O: Overlay> {
+    Ask { path: usize, contact: Contact<O> },
+    Wait(Option<Mono>),
+    Done,
+}
+
+impl<O: Overlay> Paths<O> {
+    pub(crate) fn new(
+        target: O::Key,
+        rules: Rules,
+        paths: usize,
+        seeds: Vec<(DistanceOf<O>, Contact<O>)>,
+    ) -> Self {
+        let paths = paths.max(1);
+        let rules = Rules {
+            alpha: (rules.alpha / paths).max(1),
+            approach: (rules.approach / paths).max(1),
+            max: (rules.max / paths).max(rules.k),
+            ..rules
+        };
+        let mut lookups: Vec<_> = (0..paths).map(|_| Lookup::new(target, rules)).collect();
+        for (i, (distance, contact)) in seeds.into_iter().enumerate() {
+            lookups[i % paths].hear(distance, contact, 1);
+        }
+        Self { lookups, asked: BTreeMap::new(), turn: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lookups.iter().all(|lookup| lookup.candidates().is_empty())
+    }
+
+    /// The next step; a candidate to ask counts as asked. `retry` says when a peer that was asked that often may be
+    /// asked again.
+    pub(crate) fn next(&mut self, now: Mono, limit: usize, mut retry: impl FnMut(u32) -> Mono) -> Step<O> {
+        let paths = self.lookups.len();
+        let (mut done, mut wake) = (0, None::<Mono>);
+        for _ in 0..paths {
+            let path = self.turn;
+            self.turn = (path + 1) % paths;
+            loop {
+                let lookup = &mut self.lookups[path];
+                match lookup.next(now, limit) {
+                    Next::Ask(at) => {
+                        let contact = lookup.candidate(at).contact.clone();
+                        if paths > 1 && *self.asked.entry(contact.peer.clone()).or_insert(path) != path {
+                            lookup.elsewhere(at);
+                            if self.is_lost(&contact.peer) {
+                                self.lookups[path].failed_elsewhere(&contact.peer);
+                            }
+                            continue;
+                        }
+                        lookup.asked(at);
+                        return Step::Ask { path, contact };
+                    }
+                    Next::Starved => lookup.revive(&mut retry),
+                    Next::Wait(when) => {
+                        wake = wake.into_iter().chain(when).min();
+                        break;
+                    }
+                    Next::Done => {
+                        done += 1;
+                        break;
+                    }
+                }
+            }
+        }
+        if done == paths { Step::Done } else { Step::Wait(wake) }
+    }
+
+    /// A peer answered; how many of those it named were news to its path.
+    pub(crate) fn answered(
+        &mut self,
+        path: usize,
+        peer: &O::PeerId,
+        named: Vec<(DistanceOf<O>, Contact<O>)>,
+        ticket: Option<O::Ticket>,
+    ) -> usize {
+        let lookup = &mut self.lookups[path];
+        if !lookup.answered(peer, ticket) {
+            return 0;
+        }
+        let hop = lookup.get(peer).map_or(1, |candidate| candidate.hop.saturating_add(1));
+        named.into_iter().map(|(distance, contact)| usize::from(lookup.hear(distance, contact, hop))).sum()
+    }
+
+    pub(crate) fn failed(&mut self, path: usize, peer: &O::PeerId, why: Failure) {
+        self.lookups[path].failed(peer, why);
+        self.tell_others(path, peer);
+    }
+
+    pub(crate) fn postponed(&mut self, path: usize, peer: &O::PeerId, why: Failure, when: Mono) {
+        self.lookups[path].postponed(peer, why, when);
+    }
+
+    pub(crate) fn attempts(&self, path: usize, peer: &O::PeerId) -> u32 {
+        self.lookups[path].attempts(peer)
+    }
+
+    pub(crate) fn overdue(&mut self, path: usize, peer: &O::PeerId) -> bool {
+        self.lookups[path].overdue(peer)
+    }
+
+    pub(crate) fn given_up(&mut self, path: usize, peer: &O::PeerId) {
+        self.lookups[path].given_up(peer);
+        self.tell_others(path, peer);
+    }
+
+    /// When a peer is of no use to the path that asked it, neither is it to the others.
+    fn tell_others(&mut self, path: usize, peer: &O::PeerId) {
+        if self.lookups.len() > 1 && self.is_lost(peer) {
+            for (_, other) in self.lookups.iter_mut().enumerate().filter(|(i, _)| *i != path) {
+                other.failed_elsewhere(peer);
+            }
+        }
+    }
+
+    fn is_lost(&self, peer: &O::PeerId) -> bool {
+        self.asked
+            .get(peer)
+            .and_then(|owner| self.lookups[*owner].get(peer))
+            .is_some_and(|owner| matches!(owner.state, State::Unreachable(_) | State::GivenUp))
+    }
+
+    /// How many answers deep a peer was found, and how far it is.
+    pub(crate) fn place(&self, path: usize, peer: &O::PeerId) -> (u32, DistanceOf<O>) {
+        let lookup = &self.lookups[path];
+        (lookup.get(peer).map_or(0, |candidate| candidate.hop), lookup.distance(peer))
+    }
+
+    /// The k nearest that answered, of all paths; with `expected` also those that may still do.
+    pub(crate) fn closest(&self, k: usize, expected: bool) -> Vec<&Candidate<O>> {
+        let mut all: Vec<&Candidate<O>> = self
+            .lookups
+            .iter()
+            .flat_map(|lookup| lookup.candidates())
+            .filter(|candidate| match candidate.state {
+                State::Queried => true,
+                State::Heard(_) | State::Waiting => expected && !self.is_lost(&candidate.contact.peer),
+                _ => false,
+            })
+            .collect();
+        // Of a peer that several paths know, the one that answered comes first.
+        all.sort_by(|a, b| {
+            let rank = |candidate: &Candidate<O>| candidate.state != State::Queried;
+            (a.distance, &a.contact.peer, rank(a)).cmp(&(b.distance, &b.contact.peer, rank(b)))
+        });
+        all.dedup_by(|later, first| later.contact.peer == first.contact.peer);
+        all.truncate(k);
+        all
+    }
+}

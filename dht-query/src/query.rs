@@ -1,0 +1,464 @@
+//! One query from start to end: a goal, the lookup that serves it, and, for stores, the placing that follows.
+//!
+//! A query hears of outcomes (`answered`, `failed`, `alarm`) and is driven after each: it sends what its window allows,
+//! says when it must be woken, or ends. It ends once, by itself or at its deadline at the latest.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use dht_core::{
+    Contact, ErrorKind, Failure, Mono, Observation, OperationKind, Outcome, Overlay, Request, RequestId,
+    Response,
+};
+
+use crate::{
+    Finished, Judge, Output, Progress, QueryId, QueryOptions, Reason, Receipt, Step, StepOutcome,
+    common::Common,
+    gather::Gather,
+    inflight::{Alarm, Owner},
+    intake::intake,
+    lookup::Rules,
+    paths::{self, Paths},
+    place::{self, Place},
+};
+
+/// What a query is for.
+pub(crate) enum Goal<O: Overlay> {
+    Closest,
+    FindPeer { peer: O::PeerId, found: Option<Contact<O>> },
+    Fetch(Gather<O>),
+    Store { query: O::Query, item: O::Item },
+}
+
+/// What a request of the query was for.
+enum Task {
+    Ask { path: usize },
+    Put { holder: usize },
+}
+
+/// What a query needs next.
+pub(crate) enum Driven {
+    /// To be driven again then, at the latest.
+    Wake(Mono),
+    Over(Reason),
+}
+
+pub(crate) struct Query<O: Overlay> {
+    id: QueryId,
+    goal: Goal<O>,
+    target: O::Target,
+    paths: Paths<O>,
+    /// Stores, once their lookup is over.
+    place: Option<Place<O>>,
+    running: BTreeMap<RequestId, Task>,
+    started: Mono,
+    deadline: Mono,
+    /// When the lookup of a store must make room for the placing.
+    lookup_until: Mono,
+    trace: bool,
+    requests: u32,
+    enough: bool,
+    /// How deep the answer was that ended the query.
+    hops: Option<u32>,
+    pub(crate) wake: Mono,
+}
+
+impl<O: Overlay> Query<O> {
+    pub(crate) fn new(
+        id: QueryId,
+        now: Mono,
+        goal: Goal<O>,
+        target: O::Target,
+        seeds: Vec<Contact<O>>,
+        options: &QueryOptions,
+        common: &mut Common<O>,
+    ) -> Self {
+        let config = &common.config;
+        let rules = Rules {
+            k: config.k,
+            alpha: config.alpha,
+            approach: config.approach,
+            beta: config.beta,
+            retries: config.retries,
+            max: config.max_candidates,
+        };
+        let key = O::key_of(&target);
+        let count = options.paths.unwrap_or(config.disjoint_paths).clamp(1, config.alpha);
+        // Seeds come from the caller: it knows why it offers them, and its transport may know where they are.
+        let mut seeds: Vec<_> = seeds
+            .into_iter()
+            .filter(|seed| seed.peer != common.local)
+            .map(|seed| (distance::<O>(&key, &seed), seed))
+            .collect();
+        seeds.sort_by(|a, b| (a.0, &a.1.peer).cmp(&(b.0, &b.1.peer)));
+        seeds.dedup_by(|later, first| later.1.peer == first.1.peer);
+        let timeout = options.timeout.unwrap_or(config.query_timeout);
+        common.out.push_back(Output::Observed(Observation::QueryStarted { kind: goal.kind() }));
+        let mut query = Self {
+            id,
+            goal,
+            target,
+            paths: Paths::new(key, rules, count, seeds),
+            place: None,
+            running: BTreeMap::new(),
+            started: now,
+            deadline: now + timeout,
+            lookup_until: now + timeout.saturating_sub(reserve(timeout)),
+            trace: options.trace,
+            requests: 0,
+            enough: false,
+            hops: None,
+            wake: now,
+        };
+        if let Goal::FindPeer { peer, found } = &mut query.goal {
+            let known = query.paths.closest(usize::MAX, true);
+            *found = known.iter().map(|c| &c.contact).find(|c| c.peer == *peer && c.is_located()).cloned();
+            query.enough = found.is_some();
+        }
+        query
+    }
+
+    /// Takes what this node holds itself.
+    pub(crate) fn take_local(&mut self, items: Vec<O::Item>, common: &mut Common<O>) {
+        if let Goal::Fetch(gather) = &mut self.goal {
+            for item in gather.take_local(items) {
+                common.out.push_back(Output::Progress(self.id, Progress::Item(item)));
+            }
+            self.enough = gather.is_enough();
+        }
+    }
+
+    /// Makes a store start with its placing.
+    pub(crate) fn place_at(&mut self, peers: Vec<(Contact<O>, Option<O::Ticket>)>, common: &Common<O>) {
+        let mut named = std::collections::BTreeSet::new();
+        let peers = peers.into_iter().filter(|(contact, ticket)| {
+            contact.peer != common.local
+                && (ticket.is_some() || !O::TICKETED)
+                && named.insert(contact.peer.clone())
+        });
+        self.place = Some(Place::new(peers.collect::<Vec<_>>(), parallel(common), common.config.retries));
+    }
+
+    /// A request of this query was answered.
+    pub(crate) fn answered(
+        &mut self,
+        now: Mono,
+        id: RequestId,
+        from: &Contact<O>,
+        response: Response<O>,
+        judge: &dyn Judge<O>,
+        common: &mut Common<O>,
+    ) {
+        match self.running.remove(&id) {
+            Some(Task::Ask { path }) => self.learned(now, path, from, response, judge, common),
+            Some(Task::Put { holder }) => {
+                if self.place.as_mut().is_some_and(|place| place.stored(holder)) {
+                    let stored = Progress::Stored(from.peer.clone());
+                    common.out.push_back(Output::Progress(self.id, stored));
+                }
+                self.forget_others(&from.peer, common);
+            }
+            None => {}
+        }
+    }
+
+    fn learned(
+        &mut self,
+        now: Mono,
+        path: usize,
+        from: &Contact<O>,
+        response: Response<O>,
+        judge: &dyn Judge<O>,
+        common: &mut Common<O>,
+    ) {
+        let Response { closer, items, ticket } = response;
+        let mut valid = 0;
+        match &mut self.goal {
+            Goal::Fetch(gather) => {
+                let news;
+                (valid, news) = gather.take(&from.peer, items, judge);
+                for item in news {
+                    common.out.push_back(Output::Progress(self.id, Progress::Item(item)));
+                }
+                self.enough = gather.is_enough();
+            }
+            Goal::FindPeer { peer, found } => {
+                *found = closer.iter().find(|c| c.peer == *peer && c.is_located()).cloned().map(O::detach);
+                self.enough = found.is_some();
+            }
+            Goal::Closest | Goal::Store { .. } => {}
+        }
+        let wanted = match &self.goal {
+            Goal::FindPeer { peer, .. } => Some(peer),
+            _ => None,
+        };
+        let key = O::key_of(&self.target);
+        let max = common.config.max_closer;
+        let closer = intake(closer, &key, &common.local, wanted, common.filter.as_ref(), max);
+        let newcomers = self.paths.answered(path, &from.peer, closer, ticket);
+        if self.enough {
+            self.hops = Some(self.paths.place(path, &from.peer).0);
+        }
+        self.forget_others(&from.peer, common);
+        self.step(now, path, &from.peer, StepOutcome::Answered { newcomers, items: valid }, common);
+    }
+
+    /// Of several requests to one peer one was enough.
+    fn forget_others(&mut self, peer: &O::PeerId, common: &mut Common<O>) {
+        let same = |id: &RequestId| common.requests.get(*id).is_some_and(|request| request.to.peer == *peer);
+        let others: Vec<_> = self.running.keys().copied().filter(same).collect();
+        for id in others {
+            self.running.remove(&id);
+            common.forget(id);
+        }
+    }
+
+    /// A request of this query failed.
+    pub(crate) fn failed(
+        &mut self,
+        now: Mono,
+        id: RequestId,
+        peer: &O::PeerId,
+        why: Failure,
+        common: &mut Common<O>,
+    ) {
+        match self.running.remove(&id) {
+            Some(Task::Ask { path }) => {
+                // Others can answer in this peer's place, so it is not tried again; unless it was never asked because
+                // we had too much to do, which says nothing about the peer.
+                if why == Failure::Overloaded {
+                    let when = common.retry_at(now, self.paths.attempts(path, peer));
+                    self.paths.postponed(path, peer, why, when);
+                } else {
+                    self.paths.failed(path, peer, why);
+                }
+                self.step(now, path, peer, StepOutcome::Failed(why), common);
+            }
+            Some(Task::Put { holder }) => {
+                if let Some(place) = &mut self.place {
+                    place.failed(holder, why, |attempt| common.retry_at(now, attempt));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A request of this query takes longer than usual.
+    pub(crate) fn alarm(
+        &mut self,
+        now: Mono,
+        id: RequestId,
+        peer: &O::PeerId,
+        alarm: Alarm,
+        common: &mut Common<O>,
+    ) {
+        match (self.running.get(&id), alarm) {
+            (Some(&Task::Ask { path }), Alarm::Overdue) => {
+                if self.paths.overdue(path, peer) {
+                    self.step(now, path, peer, StepOutcome::Overdue, common);
+                }
+            }
+            (Some(&Task::Ask { path }), _) => self.paths.given_up(path, peer),
+            (Some(&Task::Put { holder }), _) => {
+                if let Some(place) = &mut self.place {
+                    place.overdue(holder, now);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Sends what may be sent now.
+    pub(crate) fn drive(&mut self, now: Mono, common: &mut Common<O>) -> Driven {
+        if self.enough {
+            return Driven::Over(Reason::Enough);
+        }
+        if now >= self.deadline {
+            return Driven::Over(Reason::Timeout);
+        }
+        if self.place.is_some() { self.drive_place(now, common) } else { self.drive_lookup(now, common) }
+    }
+
+    fn drive_lookup(&mut self, now: Mono, common: &mut Common<O>) -> Driven {
+        if self.paths.is_empty() {
+            return Driven::Over(Reason::NoPeers);
+        }
+        let stores = matches!(self.goal, Goal::Store { .. });
+        loop {
+            let limit = match &self.goal {
+                Goal::Fetch(gather) => gather.missing(),
+                _ => usize::MAX,
+            };
+            let cut = stores && now >= self.lookup_until;
+            let step = match cut {
+                true => paths::Step::Done,
+                false => self.paths.next(now, limit, |attempt| common.retry_at(now, attempt)),
+            };
+            match step {
+                paths::Step::Ask { path, contact } => self.ask(now, path, contact, common),
+                paths::Step::Wait(wake) => {
+                    let end = if stores { self.lookup_until } else { self.deadline };
+                    return Driven::Wake(wake.map_or(end, |wake| wake.min(end)));
+                }
+                paths::Step::Done => {
+                    let answered = !self.paths.closest(1, false).is_empty();
+                    return match (answered, stores) {
+                        (false, _) if cut => Driven::Over(Reason::Timeout),
+                        (false, _) => Driven::Over(Reason::Exhausted),
+                        (true, false) => Driven::Over(Reason::Complete),
+                        (true, true) => {
+                            self.begin_place(common);
+                            self.drive_place(now, common)
+                        }
+                    };
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Mono, path: usize, to: Contact<O>, common: &mut Common<O>) {
+        let request = match &self.goal {
+            Goal::Fetch(Gather { query, .. }) => Request::Get { query: query.clone() },
+            Goal::Store { query, .. } if O::TICKETED => Request::Get { query: query.clone() },
+            _ => Request::FindNode { target: self.target.clone() },
+        };
+        let (id, times) = (common.requests.name(), common.times_in_lookup(now));
+        self.running.insert(id, Task::Ask { path });
+        self.requests += 1;
+        let peer = self.trace.then(|| to.peer.clone());
+        common.send(now, id, Owner::Query(self.id), to, request, times);
+        if let Some(peer) = peer {
+            self.step(now, path, &peer, StepOutcome::Asked, common);
+        }
+    }
+
+    /// The lookup of a store is over: what still runs of it is dropped, those that answered are stored to.
+    fn begin_place(&mut self, common: &mut Common<O>) {
+        for (id, _) in std::mem::take(&mut self.running) {
+            common.disown(id);
+        }
+        // Where tickets are asked for, a peer that gave none takes no stores; the next nearest does.
+        let peers =
+            self.paths.closest(usize::MAX, false).into_iter().filter(|c| !O::TICKETED || c.ticket.is_some());
+        let peers = peers.take(common.config.k).map(|c| (c.contact.clone(), c.ticket.clone()));
+        self.place = Some(Place::new(peers, parallel(common), common.config.retries));
+    }
+
+    fn drive_place(&mut self, now: Mono, common: &mut Common<O>) -> Driven {
+        let Goal::Store { query, item } = &self.goal else { return Driven::Over(Reason::Complete) };
+        let Some(place) = &mut self.place else { return Driven::Over(Reason::Complete) };
+        if place.is_empty() {
+            return Driven::Over(Reason::NoPeers);
+        }
+        loop {
+            match place.next(now) {
+                place::Step::Send { holder, to, ticket, attempt } => {
+                    let request = Request::Put { query: query.clone(), item: item.clone(), ticket };
+                    let id = common.requests.name();
+                    let times = common.times_alone(now, attempt, now + common.config.request_timeout);
+                    self.running.insert(id, Task::Put { holder });
+                    self.requests += 1;
+                    common.send(now, id, Owner::Query(self.id), to, request, times);
+                }
+                place::Step::Wait(wake) => {
+                    return Driven::Wake(wake.map_or(self.deadline, |wake| wake.min(self.deadline)));
+                }
+                place::Step::Done => return Driven::Over(Reason::Complete),
+            }
+        }
+    }
+
+    /// The query is over: what still runs is dropped and the result goes out.
+    pub(crate) fn finish(mut self, now: Mono, reason: Reason, common: &mut Common<O>) {
+        for (id, _) in std::mem::take(&mut self.running) {
+            match reason {
+                Reason::Cancelled => common.forget(id),
+                _ => common.disown(id),
+            }
+        }
+        let k = common.config.k;
+        let confirmed_only = matches!(reason, Reason::Complete | Reason::Exhausted);
+        let closest = self.paths.closest(k, !confirmed_only);
+        let took = now.since(self.started);
+        let kind = self.goal.kind();
+        let outdated = match &self.goal {
+            Goal::Fetch(gather) => {
+                let answered = self.paths.closest(k, false);
+                let lacking = answered.into_iter().filter(|c| gather.is_outdated(&c.contact.peer));
+                lacking.map(|c| (c.contact.clone(), c.ticket.clone())).collect()
+            }
+            _ => Vec::new(),
+        };
+        let nearest = self.paths.closest(1, false).first().map_or(0, |candidate| candidate.hop);
+        let mut finished = Finished {
+            reason,
+            confirmed: closest.iter().filter(|c| c.state == crate::lookup::State::Queried).count(),
+            closest: closest.into_iter().map(|c| c.contact.clone()).collect(),
+            items: Vec::new(),
+            outdated,
+            receipt: self.place.as_ref().map_or_else(Receipt::default, Place::receipt),
+            found: None,
+            requests: self.requests,
+            hops: self.hops.unwrap_or(nearest),
+            took,
+        };
+        match self.goal {
+            Goal::Fetch(gather) => finished.items = gather.into_items(),
+            Goal::FindPeer { found, .. } => finished.found = found,
+            Goal::Closest | Goal::Store { .. } => {}
+        }
+        let outcome = outcome(kind, &finished);
+        let requests = self.requests;
+        common.out.push_back(Output::Observed(Observation::QueryFinished { kind, outcome, took, requests }));
+        common.out.push_back(Output::Finished(self.id, finished));
+    }
+
+    fn step(&self, now: Mono, path: usize, peer: &O::PeerId, outcome: StepOutcome, common: &mut Common<O>) {
+        if self.trace {
+            let (hop, distance) = self.paths.place(path, peer);
+            let step = Step { at: now.since(self.started), peer: peer.clone(), distance, hop, outcome };
+            common.out.push_back(Output::Progress(self.id, Progress::Step(step)));
+        }
+    }
+}
+
+impl<O: Overlay> Goal<O> {
+    fn kind(&self) -> OperationKind {
+        match self {
+            Self::Closest | Self::FindPeer { .. } => OperationKind::Closest,
+            Self::Fetch(_) => OperationKind::Fetch,
+            Self::Store { .. } => OperationKind::Store,
+        }
+    }
+}
+
+fn distance<O: Overlay>(key: &O::Key, contact: &Contact<O>) -> crate::lookup::DistanceOf<O> {
+    use dht_core::KadKey;
+    key.distance(&contact.key())
+}
+
+/// Time that the lookup of a store leaves for the placing: a tenth, a second at least, but not more than half.
+fn reserve(timeout: Duration) -> Duration {
+    (timeout / 10).max(Duration::from_secs(1)).min(timeout / 2)
+}
+
+/// Stores in flight at once: all of the k closest with the usual numbers.
+fn parallel<O: Overlay>(common: &Common<O>) -> usize {
+    common.config.alpha.saturating_mul(2)
+}
+
+/// What the end of a query means to whoever counts.
+fn outcome<O: Overlay>(kind: OperationKind, finished: &Finished<O>) -> Outcome {
+    let reached = match kind {
+        OperationKind::Closest => matches!(finished.reason, Reason::Complete | Reason::Enough),
+        OperationKind::Fetch => !finished.items.is_empty(),
+        OperationKind::Store => !finished.receipt.stored.is_empty(),
+    };
+    match finished.reason {
+        Reason::Cancelled => Outcome::Cancelled,
+        _ if reached => Outcome::Ok,
+        Reason::Timeout => Outcome::Failed(ErrorKind::Timeout),
+        Reason::NoPeers => Outcome::Failed(ErrorKind::Routing),
+        Reason::Complete if kind == OperationKind::Fetch => Outcome::NotFound,
+        _ => Outcome::Failed(ErrorKind::Query),
+    }
+}
