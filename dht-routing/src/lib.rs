@@ -7,9 +7,18 @@
 //! It knows no clock, no socket, no dialect and no query logic: whom to ask next within a lookup is `dht-query`'s.
 
 mod admit;
+mod bootstrap;
+mod bucket;
+mod calendar;
+mod check;
+mod closest;
 mod config;
 mod event;
+mod lookup;
+mod refresh;
 mod routing;
+mod table;
+mod upkeep;
 mod view;
 
 pub use admit::{Admit, AdmitAll};
@@ -22,4 +31,5 @@ pub use event::{
 pub use routing::Routing;
 pub use view::{BucketView, EntryView, Health, Statistics, Verdict};
 
-mod bootstrap;
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,54 @@
-//! The machine: owns the table, its checks and its upkeep, and says what to do next.
+//! The machine's inputs and its table: what was heard, answered and failed, and whom that lets in or puts out.
+//! What it does on its own account is in `upkeep.rs`.
 
-use std::{collections::VecDeque, time::Duration};
-
-use dht_core::{Contact, Failure, InvalidConfig, KadKey, Now, Overlay};
-
-use crate::{
-    Action, Admit, BootstrapId, BootstrapOptions, BootstrapReport, CheckId, Checked, Config, EntryView,
-    Event, Health, LookupId, RefreshId, RefreshReport, Rejected, Removal, Statistics, Verdict,
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
 };
 
-/// The routing table of one node.
+use dht_core::{Contact, Failure, InvalidConfig, Mono, Now, Overlay, Rng, rand_core::SeedableRng};
+
+use crate::{
+    Action, Admit, BucketView, CheckId, Checked, Config, EntryView, Event, Health, RefreshId, Rejected,
+    Removal, Statistics, Verdict,
+    bootstrap::Bootstrap,
+    calendar::Calendar,
+    check::{Check, Checks, blames_peer},
+    lookup::Lookups,
+    refresh::Refresh,
+    table::{Place, Table},
+};
+
+/// The routing table of one node and its upkeep.
+///
+/// After any call that takes `&mut self`, drain [`Routing::poll`] until it says [`Action::Wait`].
 pub struct Routing<O: Overlay> {
-    local: O::PeerId,
-    config: Config,
+    pub(crate) config: Config,
     admit: Box<dyn Admit<O>>,
-    contacts: Vec<Contact<O>>,
-    out: VecDeque<Action<O>>,
-    ids: u64,
+    pub(crate) rng: Rng,
+    pub(crate) table: Table<O>,
+    pub(crate) checks: Checks<O>,
+    pub(crate) lookups: Lookups,
+    pub(crate) calendar: Calendar,
+    /// Bounded by what the owner drains; each input adds a few at most.
+    pub(crate) out: VecDeque<Action<O>>,
+    pub(crate) refresh: Option<Box<Refresh<O>>>,
+    /// Forced refreshes asked for while a periodic one ran; they run together afterwards.
+    pub(crate) queued: Vec<RefreshId>,
+    pub(crate) last_refresh: Option<Mono>,
+    /// Numbered, because those that the table starts itself have no id.
+    pub(crate) bootstraps: Vec<(u64, Bootstrap<O>)>,
+    pub(crate) last_id: u64,
+    /// Bootstrap contacts for the day the table is empty, at most `max_remembered`.
+    pub(crate) remembered: Vec<Contact<O>>,
+    /// Peers that failed while the table was low, latest last, at most `max_remembered`: when the fault was our own
+    /// network's, they are the ones to ask.
+    pub(crate) lost: VecDeque<Contact<O>>,
+    pub(crate) counts: Statistics,
 }
 
 impl<O: Overlay> Routing<O> {
-    /// An empty table.
+    /// An empty table. `seed` decides which keys its refreshes look up.
     ///
     /// # Errors
     /// When an option is wrong.
@@ -28,91 +56,284 @@ impl<O: Overlay> Routing<O> {
         local: O::PeerId,
         config: Config,
         admit: Box<dyn Admit<O>>,
-        _seed: u64,
+        seed: u64,
     ) -> Result<Self, InvalidConfig> {
         config.validate()?;
-        Ok(Self { local, config, admit, contacts: Vec::new(), out: VecDeque::new(), ids: 0 })
+        Ok(Self {
+            table: Table::new(local, config.k, config.max_size),
+            config,
+            admit,
+            rng: Rng::seed_from_u64(seed),
+            checks: Checks::new(),
+            lookups: Lookups::default(),
+            calendar: Calendar::default(),
+            out: VecDeque::new(),
+            refresh: None,
+            queued: Vec::new(),
+            last_refresh: None,
+            bootstraps: Vec::new(),
+            last_id: 0,
+            remembered: Vec::new(),
+            lost: VecDeque::new(),
+            counts: Statistics::default(),
+        })
     }
 
-    /// A server of our protocol was heard of and is not verified: a candidate.
-    pub fn heard(&mut self, _now: Now, contact: Contact<O>) {
-        if contact.peer == self.local || self.get(&contact.peer).is_some() || !self.admit.admit(&contact) {
+    /// A server of our protocol was heard of. It becomes a candidate if its bucket has use for it: with room it is
+    /// checked, at once and only once at a time; a full bucket keeps it in waiting. Hearing of a peer never lets it in,
+    /// and never changes the address of one that is in.
+    pub fn heard(&mut self, now: Now, contact: Contact<O>) {
+        let Some(place) = self.table.place(&contact.peer) else { return };
+        if self.table.contains(place, &contact.peer) || self.checks.contains(&contact.peer) {
             return;
         }
-        self.ids += 1;
-        self.out.push_back(Action::Check {
-            id: CheckId(self.ids),
-            contact,
-            timeout: self.config.check_timeout,
-        });
+        if !self.admit.admit(&contact) {
+            self.counts.rejected_filtered += 1;
+        } else if !self.table.has_use(place.bucket) {
+            self.table.offer(place, O::detach(contact), None, self.config.replacements);
+        } else if self.checks.len() >= self.config.max_checks {
+            self.counts.dropped += 1;
+        } else {
+            self.check(now.mono, contact, self.config.check_timeout);
+        }
     }
 
-    /// A peer answered one of our requests.
-    pub fn alive(&mut self, _now: Now, _peer: &O::PeerId, _rtt: Duration) {}
-
-    /// A request to a peer failed.
-    pub fn failed(&mut self, now: Now, peer: &O::PeerId, _why: Failure) {
-        self.remove(now, peer);
+    /// A peer answered one of our requests after `rtt`. One that has become slower than the latency tolerance leaves;
+    /// a candidate in waiting counts as verified.
+    pub fn alive(&mut self, now: Now, peer: &O::PeerId, rtt: Duration) {
+        let Some(place) = self.table.place(peer) else { return };
+        let Some(entry) = self.table.entry_mut(place, peer) else {
+            return self.table.verify_spare(now.mono, place, peer);
+        };
+        entry.touch(now.mono, Some(rtt));
+        if entry.rtt.get() > Some(self.config.latency_tolerance) {
+            self.counts.rejected_latency += 1;
+            self.evict(place, peer, Removal::Latency);
+            self.promote(now.mono);
+        }
     }
 
-    /// Takes a peer out of the table.
-    pub fn remove(&mut self, _now: Now, peer: &O::PeerId) -> bool {
-        let Some(i) = self.contacts.iter().position(|c| c.peer == *peer) else { return false };
-        self.contacts.remove(i);
-        let removed = Event::Removed { peer: peer.clone(), cause: Removal::Withdrawn };
-        self.out.push_back(Action::Event(removed));
+    /// A request to a peer failed: it leaves, and the best candidate in waiting is checked for its place. Failures of
+    /// this node itself ([`Failure::Overloaded`], [`Failure::Closed`]) are not held against the peer.
+    pub fn failed(&mut self, now: Now, peer: &O::PeerId, why: Failure) {
+        if let Some(place) = self.table.place(peer)
+            && blames_peer(why)
+        {
+            self.table.forget_spare(place, peer);
+            self.evict(place, peer, Removal::Failed(why));
+            self.promote(now.mono);
+        }
+    }
+
+    /// The peer no longer serves the protocol, or is taken out by hand. A check that is in flight does not bring it
+    /// back. Says whether it was in the table.
+    pub fn remove(&mut self, now: Now, peer: &O::PeerId) -> bool {
+        let Some(place) = self.table.place(peer) else { return false };
+        self.checks.bar(peer);
+        self.table.forget_spare(place, peer);
+        let was_in = self.evict(place, peer, Removal::Withdrawn);
+        self.promote(now.mono);
+        was_in
+    }
+
+    /// Inserts a peer by hand, or one that the caller verified. One that is in the table already counts as seen now,
+    /// and has moved to the given address, if there is one.
+    ///
+    /// # Errors
+    /// Says why it is not kept. For want of room it becomes the first candidate in waiting.
+    pub fn insert(&mut self, now: Now, contact: Contact<O>) -> Result<(), Rejected> {
+        self.insert_measured(now, contact, None)
+    }
+
+    /// [`Routing::insert`] for a caller who knows the round trip.
+    ///
+    /// # Errors
+    /// The same, and [`Rejected::Latency`] when the round trip is longer than the tolerance.
+    pub fn insert_measured(
+        &mut self,
+        now: Now,
+        contact: Contact<O>,
+        rtt: Option<Duration>,
+    ) -> Result<(), Rejected> {
+        let place = self.table.place(&contact.peer).ok_or(Rejected::Own)?;
+        if let Some(entry) = self.table.entry_mut(place, &contact.peer) {
+            entry.touch(now.mono, rtt);
+            if contact.is_located() {
+                entry.contact = O::detach(contact);
+            }
+            return Ok(());
+        }
+        self.table.forget_spare(place, &contact.peer);
+        self.enter(now.mono, place, O::detach(contact), rtt)
+    }
+
+    /// Where a peer of the table (or in waiting) can be reached has changed. Says whether it is in the table. For
+    /// addresses that the peer itself vouched for, over an authenticated connection or by answering there.
+    pub fn relocate(&mut self, contact: &Contact<O>) -> bool {
+        let Some(place) = self.table.place(&contact.peer) else { return false };
+        let Some(entry) = self.table.entry_mut(place, &contact.peer) else { return false };
+        if entry.contact.addr != contact.addr && contact.is_located() {
+            entry.contact = O::detach(contact.clone());
+        }
         true
     }
 
-    /// Inserts a contact that the caller verified.
-    ///
-    /// # Errors
-    /// Says why it is not kept.
-    pub fn insert(&mut self, _now: Now, contact: Contact<O>) -> Result<(), Rejected> {
-        self.contacts.push(O::detach(contact));
-        Ok(())
+    /// A check ended. Unknown and late ids are ignored.
+    pub fn checked(&mut self, now: Now, id: CheckId, outcome: Result<Checked, Failure>) {
+        let Some(check) = self.checks.finish(id) else { return };
+        if let Some(bucket) = check.bucket {
+            self.table.expected(bucket);
+        }
+        let peer = check.contact.peer.clone();
+        let outcome = outcome.map(|answer| answer.rtt);
+        match outcome {
+            Ok(rtt) => {
+                self.counts.checks_passed += 1;
+                self.passed(now, check, rtt);
+            }
+            Err(why) => {
+                self.counts.checks_failed += 1;
+                self.failed(now, &peer, why);
+            }
+        }
+        if let Some(refresh) = &mut self.refresh {
+            refresh.resolved(&peer, outcome);
+        }
+        for (_, bootstrap) in &mut self.bootstraps {
+            bootstrap.resolved(now.mono, &peer, outcome);
+        }
+        self.promote(now.mono);
     }
 
-    /// A check ended.
-    pub fn checked(&mut self, _now: Now, _id: CheckId, _outcome: Result<Checked, Failure>) {}
-
-    /// A lookup ended; `found` peers answered in it.
-    pub fn looked_up(&mut self, _now: Now, _id: LookupId, _found: usize) {}
-
-    /// Refreshes the table: all buckets when `forced`, else the idle ones.
-    pub fn refresh(&mut self, _now: Now, _forced: bool) -> RefreshId {
-        self.ids += 1;
-        let id = RefreshId(self.ids);
-        self.out.push_back(Action::Event(Event::Refreshed { id, report: RefreshReport::default() }));
-        id
+    fn passed(&mut self, now: Now, check: Check<O>, rtt: Duration) {
+        let peer = &check.contact.peer;
+        let Some(place) = self.table.place(peer) else { return };
+        if self.table.contains(place, peer) {
+            self.alive(now, peer, rtt);
+        } else if !check.barred {
+            // Every refusal is counted where it is decided; a checked peer has nobody to tell it to.
+            let _ = self.enter(now.mono, place, check.contact, Some(rtt));
+        }
     }
 
-    /// Joins the network.
-    pub fn bootstrap(
+    /// Lets a verified peer in, if there is nothing against it.
+    fn enter(
         &mut self,
-        _now: Now,
-        _seeds: Vec<Contact<O>>,
-        _fallback: Vec<Contact<O>>,
-        _options: BootstrapOptions,
-    ) -> BootstrapId {
-        self.ids += 1;
-        let id = BootstrapId(self.ids);
-        let result = Ok(BootstrapReport::default());
-        self.out.push_back(Action::Event(Event::Bootstrapped { id, result }));
-        id
+        now: Mono,
+        place: Place,
+        contact: Contact<O>,
+        rtt: Option<Duration>,
+    ) -> Result<(), Rejected> {
+        let limit = self.config.latency_tolerance;
+        if let Some(rtt) = rtt.filter(|rtt| *rtt > limit) {
+            self.counts.rejected_latency += 1;
+            return Err(Rejected::Latency { rtt, limit });
+        }
+        if !self.admit.admit(&contact) {
+            self.counts.rejected_filtered += 1;
+            return Err(Rejected::Filtered);
+        }
+        let added = Event::Added { contact: contact.clone(), bucket: place.bucket as u32 };
+        match self.table.insert(now, place, contact, rtt) {
+            Ok(displaced) => {
+                if let Some(contact) = displaced {
+                    self.displaced(now, contact);
+                }
+                self.counts.added += 1;
+                self.tell(added);
+                Ok(())
+            }
+            Err((contact, rejected)) => {
+                self.counts.rejected_capacity += 1;
+                self.table.offer(place, contact, Some(now), self.config.replacements);
+                Err(rejected)
+            }
+        }
     }
 
-    /// What to do next; to be called until it says [`Action::Wait`].
-    pub fn poll(&mut self, _now: Now) -> Action<O> {
-        self.out.pop_front().unwrap_or(Action::Wait(None))
+    /// The table put a live peer out in favour of a nearer one; it is the first to return.
+    fn displaced(&mut self, now: Mono, contact: Contact<O>) {
+        self.counts.removed += 1;
+        self.tell(Event::Removed { peer: contact.peer.clone(), cause: Removal::Displaced });
+        if let Some(place) = self.table.place(&contact.peer) {
+            self.table.offer(place, contact, Some(now), self.config.replacements);
+        }
     }
 
-    /// Appends the `n` peers closest to the target, nearest first.
+    /// Puts a peer out, if it is in.
+    fn evict(&mut self, place: Place, peer: &O::PeerId, cause: Removal) -> bool {
+        let Some(contact) = self.table.remove(place, peer) else { return false };
+        self.counts.removed += 1;
+        if matches!(cause, Removal::Failed(_)) && self.table.len() < self.config.low_water {
+            self.lost.retain(|lost| lost.peer != *peer);
+            self.lost.push_back(contact);
+            while self.lost.len() > self.config.max_remembered {
+                self.lost.pop_front();
+            }
+        }
+        self.tell(Event::Removed { peer: peer.clone(), cause });
+        if self.table.is_empty() {
+            self.calendar.emptied();
+            if self.bootstraps.is_empty() {
+                self.tell(Event::BootstrapNeeded);
+            }
+        }
+        true
+    }
+
+    /// Puts out whom the filter no longer admits; says how many.
+    pub(crate) fn sift(&mut self) -> usize {
+        let unwanted = self.table.iter().filter(|entry| !self.admit.admit(entry.contact));
+        let unwanted: Vec<_> = unwanted.map(|entry| entry.contact.peer.clone()).collect();
+        for peer in &unwanted {
+            if let Some(place) = self.table.place(peer) {
+                self.evict(place, peer, Removal::Filtered);
+            }
+        }
+        unwanted.len()
+    }
+
+    /// Checks candidates in waiting for whom there is room now.
+    pub(crate) fn promote(&mut self, now: Mono) {
+        while self.checks.len() < self.config.max_checks
+            && let Some(contact) = self.table.promotable()
+        {
+            self.check(now, contact, self.config.check_timeout);
+        }
+    }
+
+    /// Begins a check, or leaves it at the one that is in flight for this peer.
+    pub(crate) fn check(&mut self, now: Mono, contact: Contact<O>, timeout: Duration) {
+        let Some(place) = self.table.place(&contact.peer) else { return };
+        if self.checks.contains(&contact.peer) {
+            return;
+        }
+        let newcomer = !self.table.contains(place, &contact.peer);
+        if newcomer {
+            self.table.forget_spare(place, &contact.peer);
+            self.table.expect(place.bucket);
+        }
+        let contact = O::detach(contact);
+        let id = self.checks.start(now, contact.clone(), timeout, newcomer.then_some(place.bucket));
+        self.out.push_back(Action::Check { id, contact, timeout });
+    }
+
+    pub(crate) fn tell(&mut self, event: Event<O>) {
+        self.out.push_back(Action::Event(event));
+    }
+
+    /// Each contact once, without the local peer.
+    pub(crate) fn distinct(&self, contacts: impl IntoIterator<Item = Contact<O>>) -> Vec<Contact<O>> {
+        let mut known = BTreeSet::from([self.table.local().clone()]);
+        contacts.into_iter().filter(|contact| known.insert(contact.peer.clone())).collect()
+    }
+
+    /// Appends the `n` peers closest to the target, nearest first; exact, and without allocating beyond `out`.
     pub fn closest(&self, target: &O::Key, n: usize, out: &mut Vec<Contact<O>>) {
-        self.closest_except(target, n, |_| false, out);
+        self.table.closest(target, n, |_| false, out);
     }
 
-    /// The same without the peers that `skip` names.
+    /// The same without the peers that `skip` names, such as the one who asks; the next ones take their places.
     pub fn closest_except(
         &self,
         target: &O::Key,
@@ -120,57 +341,76 @@ impl<O: Overlay> Routing<O> {
         skip: impl Fn(&O::PeerId) -> bool,
         out: &mut Vec<Contact<O>>,
     ) {
-        let mut all: Vec<_> = self.contacts.iter().filter(|c| !skip(&c.peer)).cloned().collect();
-        all.sort_by_key(|c| c.key().distance(target));
-        out.extend(all.into_iter().take(n));
+        self.table.closest(target, n, skip, out);
     }
 
     /// One peer of the table.
     pub fn get(&self, peer: &O::PeerId) -> Option<EntryView<'_, O>> {
-        self.iter().find(|entry| entry.contact.peer == *peer)
+        self.table.get(peer)
     }
 
     /// All peers of the table, farthest bucket first.
     pub fn iter(&self) -> impl Iterator<Item = EntryView<'_, O>> {
-        let local = O::peer_key(&self.local);
-        self.contacts.iter().map(move |contact| EntryView {
-            contact,
-            bucket: contact.key().common_prefix_len(&local),
-            rtt: None,
-            last_seen: Default::default(),
-            added: Default::default(),
-        })
+        self.table.iter()
     }
 
     /// Peers in the table.
     pub fn len(&self) -> usize {
-        self.contacts.len()
+        self.table.len()
     }
 
     /// Whether nobody is known.
     pub fn is_empty(&self) -> bool {
-        self.contacts.is_empty()
+        self.table.is_empty()
     }
 
-    /// Counts since construction and the buckets as they are.
+    /// The local peer.
+    pub fn local(&self) -> &O::PeerId {
+        self.table.local()
+    }
+
+    /// The options as they are now.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Counts since construction, and the buckets as they are.
     pub fn statistics(&self) -> Statistics {
-        Statistics { peers: self.len(), ..Statistics::default() }
+        let buckets = self.table.buckets().iter().enumerate().map(|(i, bucket)| BucketView {
+            prefix: i as u32,
+            peers: bucket.len(),
+            replacements: bucket.spares(),
+            refreshed: bucket.refreshed,
+        });
+        let (sum, measured) = self
+            .iter()
+            .filter_map(|entry| entry.rtt)
+            .fold((Duration::ZERO, 0u32), |(sum, n), rtt| (sum + rtt, n + 1));
+        Statistics {
+            peers: self.len(),
+            buckets: buckets.collect(),
+            average_rtt: (measured > 0).then(|| sum / measured.max(1)),
+            checking: self.checks.len(),
+            ..self.counts.clone()
+        }
     }
 
     /// How the table is doing.
     pub fn health(&self) -> Health {
+        let peers = self.len();
+        let verdict = match peers {
+            0 => Verdict::Empty,
+            _ if peers < self.config.resiliency => Verdict::Fragile,
+            _ if peers < self.config.low_water => Verdict::Low,
+            _ => Verdict::Healthy,
+        };
         Health {
-            verdict: if self.is_empty() { Verdict::Empty } else { Verdict::Healthy },
-            peers: self.len(),
-            buckets: 0,
-            refreshing: false,
-            bootstrapping: false,
-            last_refresh: None,
+            verdict,
+            peers,
+            buckets: self.table.buckets().iter().filter(|bucket| !bucket.is_empty()).count(),
+            refreshing: self.refresh.is_some(),
+            bootstrapping: !self.bootstraps.is_empty(),
+            last_refresh: self.last_refresh,
         }
-    }
-
-    /// Switches the table's own refreshes and repairs on or off.
-    pub fn set_auto_refresh(&mut self, _now: Now, on: bool) {
-        self.config.auto_refresh = on;
     }
 }

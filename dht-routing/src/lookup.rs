@@ -1,0 +1,47 @@
+//! Lookups in flight and whom their results concern. A handful at most: one of the refresh, one of each bootstrap.
+
+use std::time::Duration;
+
+use dht_core::Mono;
+
+use crate::{LookupId, check::GRACE};
+
+/// Who asked for a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The refresh; of this prefix, or of the own key.
+    Refresh(Option<u32>),
+    /// The bootstrap with this number, its lookup with that number; of this prefix, or of the own key.
+    Bootstrap(u64, usize, Option<u32>),
+}
+
+/// The lookups in flight.
+#[derive(Default)]
+pub(crate) struct Lookups {
+    last: u64,
+    running: Vec<(LookupId, Mono, Purpose)>,
+}
+
+impl Lookups {
+    pub(crate) fn start(&mut self, now: Mono, timeout: Duration, purpose: Purpose) -> LookupId {
+        self.last += 1;
+        let id = LookupId(self.last);
+        self.running.push((id, now + timeout + GRACE, purpose));
+        id
+    }
+
+    /// Ends a lookup; `None` when it ended before.
+    pub(crate) fn finish(&mut self, id: LookupId) -> Option<Purpose> {
+        let i = self.running.iter().position(|(running, ..)| *running == id)?;
+        Some(self.running.remove(i).2)
+    }
+
+    /// A lookup that was never reported.
+    pub(crate) fn lost(&self, now: Mono) -> Option<LookupId> {
+        self.running.iter().find(|(_, alarm, _)| *alarm <= now).map(|(id, ..)| *id)
+    }
+
+    pub(crate) fn alarm(&self) -> Option<Mono> {
+        self.running.iter().map(|(_, alarm, _)| *alarm).min()
+    }
+}

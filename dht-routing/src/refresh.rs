@@ -1,0 +1,154 @@
+//! One refresh: silent peers are checked, then the own key is looked up, then one key in each bucket. It decides what
+//! comes next and keeps the score; sending, evicting and the calendar are not its business.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use dht_core::{Contact, Failure, KadKey, Mono, Overlay};
+
+use crate::{RefreshId, RefreshReport, check::blames_peer, table::Table};
+
+/// What a refresh wants now.
+#[derive(Debug)]
+pub(crate) enum Want<O: Overlay> {
+    /// Check this peer.
+    Check(Contact<O>),
+    /// Look up a key with this prefix, or the own one.
+    Lookup(Option<u32>),
+    /// An outcome that is under way.
+    Nothing,
+    /// It is over.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Check,
+    Own,
+    Prefix(u32),
+}
+
+/// A refresh under way.
+pub(crate) struct Refresh<O: Overlay> {
+    /// Whoever asked for it; signalled together.
+    pub(crate) ids: Vec<RefreshId>,
+    /// All buckets, not only the idle ones.
+    pub(crate) forced: bool,
+    started: Mono,
+    interval: Duration,
+    step: Step,
+    /// Silent peers still to be checked.
+    silent: Vec<O::PeerId>,
+    /// Peers whose outcome is under way.
+    waiting: BTreeSet<O::PeerId>,
+    looking: bool,
+    /// No prefix beyond this one; a gap lowers it.
+    last: u32,
+    report: RefreshReport,
+}
+
+impl<O: Overlay> Refresh<O> {
+    /// Begins a refresh that first checks the `silent` peers; `evicted` ones the filter removed just now.
+    pub(crate) fn new(
+        now: Mono,
+        ids: Vec<RefreshId>,
+        forced: bool,
+        interval: Duration,
+        max_prefix: u32,
+        silent: Vec<O::PeerId>,
+        evicted: usize,
+    ) -> Self {
+        Self {
+            ids,
+            forced,
+            started: now,
+            interval,
+            step: Step::Check,
+            silent,
+            waiting: BTreeSet::new(),
+            looking: false,
+            last: max_prefix.min(O::Key::BITS - 1),
+            report: RefreshReport { evicted, ..RefreshReport::default() },
+        }
+    }
+
+    /// What to do next; to be asked until it says `Nothing` or `Done`. `slots`: checks that may be started.
+    pub(crate) fn next(&mut self, now: Mono, table: &Table<O>, slots: usize) -> Want<O> {
+        if self.step == Step::Check {
+            while slots > 0
+                && let Some(peer) = self.silent.pop()
+            {
+                // It may have left since the list was made.
+                let Some(entry) = table.get(&peer) else { continue };
+                self.waiting.insert(peer);
+                return Want::Check(entry.contact.clone());
+            }
+            if !self.silent.is_empty() || !self.waiting.is_empty() {
+                return Want::Nothing;
+            }
+            self.step = Step::Own;
+        }
+        if self.looking {
+            return Want::Nothing;
+        }
+        if table.is_empty() {
+            return Want::Done;
+        }
+        match self.step {
+            Step::Check | Step::Own => self.lookup(None),
+            Step::Prefix(from) => self.next_prefix(now, from, table),
+        }
+    }
+
+    /// The next prefix that needs a lookup. The bound moves: peers that lookups found enter meanwhile, deeper ones too.
+    fn next_prefix(&mut self, now: Mono, from: u32, table: &Table<O>) -> Want<O> {
+        let mut prefix = from;
+        while prefix <= self.last && table.deepest().is_some_and(|deepest| prefix as usize <= deepest) {
+            let refreshed = table.buckets().get(prefix as usize).and_then(|bucket| bucket.refreshed);
+            self.step = Step::Prefix(prefix);
+            if self.forced || refreshed.is_none_or(|at| now.since(at) >= self.interval) {
+                return self.lookup(Some(prefix));
+            }
+            self.leave(prefix, table);
+            prefix += 1;
+        }
+        Want::Done
+    }
+
+    fn lookup(&mut self, prefix: Option<u32>) -> Want<O> {
+        self.looking = true;
+        self.report.lookups += 1;
+        Want::Lookup(prefix)
+    }
+
+    /// The gap rule: when nobody is found at a prefix, the network is hardly deeper than that, and what lies beyond is
+    /// the neighbourhood of one lucky find. Only so many further prefixes are worth a lookup.
+    fn leave(&mut self, prefix: u32, table: &Table<O>) {
+        if table.is_gap(prefix as usize) {
+            self.last = self.last.min(2 * (prefix + 1));
+        }
+        self.step = Step::Prefix(prefix + 1);
+    }
+
+    /// The lookup ended.
+    pub(crate) fn looked_up(&mut self, found: usize, table: &Table<O>) {
+        self.looking = false;
+        self.report.fruitless += usize::from(found == 0);
+        match self.step {
+            Step::Check | Step::Own => self.step = Step::Prefix(0),
+            Step::Prefix(prefix) => self.leave(prefix, table),
+        }
+    }
+
+    /// A check ended, of whomever.
+    pub(crate) fn resolved(&mut self, peer: &O::PeerId, outcome: Result<Duration, Failure>) {
+        if self.waiting.remove(peer) {
+            self.report.checked += 1;
+            self.report.evicted += usize::from(outcome.is_err_and(blames_peer));
+        }
+    }
+
+    /// The score at the end.
+    pub(crate) fn report(&self, now: Mono, peers: usize) -> RefreshReport {
+        RefreshReport { peers, took: now.since(self.started), ..self.report }
+    }
+}

@@ -1,0 +1,272 @@
+use super::*;
+use crate::{RefreshId, RefreshReport, Removal};
+
+impl World {
+    fn refreshed(&mut self) -> Vec<(RefreshId, RefreshReport)> {
+        let events = self.take_events().into_iter();
+        events
+            .filter_map(|event| match event {
+                Event::Refreshed { id, report } => Some((id, report)),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn the_own_key_comes_first_then_each_bucket() {
+    let mut world = World::new(quiet());
+    world.populate([128, 64, 32]);
+    world.insert([128, 64, 32]);
+    let id = world.routing.refresh(world.now, true);
+    world.run(secs(30));
+    assert_eq!(world.prefixes(), [8, 0, 1, 2], "no deeper than somebody is known");
+    let events = world.take_events();
+    let refreshed = [0, 1, 2].map(|prefix| Event::BucketRefreshed { prefix });
+    assert!(refreshed.iter().all(|event| events.contains(event)));
+    let Some(Event::Refreshed { id: told, report }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(*told, id);
+    assert_eq!((report.lookups, report.fruitless, report.checked, report.peers), (4, 0, 0, 3));
+    assert_eq!(report.took, Duration::from_millis(1200));
+}
+
+#[test]
+fn only_idle_buckets_are_refreshed_unless_forced() {
+    let mut world = World::new(quiet());
+    world.populate([128, 64, 32]);
+    world.insert([128, 64, 32]);
+    world.routing.refresh(world.now, true);
+    world.run(secs(300));
+    world.routing.note_lookup(world.now, &dht_core::Key([0b0100_0001]));
+    world.lookups.clear();
+    world.routing.refresh(world.now, false);
+    world.run(secs(1));
+    assert_eq!(world.prefixes(), [8], "none was idle for ten minutes");
+    world.run(secs(301));
+    world.lookups.clear();
+    world.routing.refresh(world.now, false);
+    world.run(secs(5));
+    assert_eq!(world.prefixes(), [8, 0, 2], "prefix 1 was looked up by somebody else");
+    world.lookups.clear();
+    world.routing.refresh(world.now, true);
+    world.run(secs(5));
+    assert_eq!(world.prefixes(), [8, 0, 1, 2]);
+}
+
+#[test]
+fn a_gap_bounds_the_prefixes_and_completion_is_told_nevertheless() {
+    let mut world = World::new(quiet());
+    world.populate([128, 1]);
+    world.insert([128, 1]);
+    let id = world.routing.refresh(world.now, true);
+    world.run(secs(30));
+    assert_eq!(world.prefixes(), [8, 0, 1, 2, 3, 4], "prefix 1 stayed empty: up to 2 (1 + 1)");
+    assert_eq!(world.refreshed()[0].0, id);
+}
+
+#[test]
+fn a_gap_at_once_leaves_three_prefixes() {
+    let mut world = World::new(quiet());
+    world.populate([1]);
+    world.insert([1]);
+    world.routing.refresh(world.now, true);
+    world.run(secs(30));
+    assert_eq!(world.prefixes(), [8, 0, 1, 2]);
+}
+
+#[test]
+fn no_prefix_beyond_the_maximum_is_refreshed() {
+    let mut world = World::new(Config { max_refresh_prefix: 1, ..quiet() });
+    let peers = [128, 64, 32, 16, 8];
+    world.populate(peers);
+    world.insert(peers);
+    world.routing.refresh(world.now, true);
+    world.run(secs(30));
+    assert_eq!(world.prefixes(), [8, 0, 1]);
+}
+
+#[test]
+fn a_bucket_that_fills_during_the_refresh_is_no_gap() {
+    let mut world = World::new(quiet());
+    world.populate([128, 64, 32, 16, 1]);
+    world.insert([1]);
+    world.routing.refresh(world.now, true);
+    world.run(secs(30));
+    assert_eq!(world.prefixes()[..5], [8, 0, 1, 2, 3]);
+    assert_eq!(world.routing.len(), 5);
+}
+
+#[test]
+fn an_empty_table_is_refreshed_at_once() {
+    let mut world = World::new(quiet());
+    let id = world.routing.refresh(world.now, false);
+    world.drain();
+    assert_eq!(world.refreshed(), [(id, RefreshReport::default())]);
+}
+
+#[test]
+fn silent_peers_are_checked_first_and_the_mute_leave() {
+    let mut world = World::new(quiet());
+    world.insert([128, 129, 64]);
+    world.populate([128, 64]);
+    world.now = world.now.after(secs(40 * 60));
+    world.routing.alive(world.now, &64, secs(1));
+    world.routing.refresh(world.now, true);
+    world.run(secs(1));
+    assert_eq!(world.checked(), [] as [u8; 0], "not silent for long enough");
+    world.now = world.now.after(secs(4 * 60));
+    world.lookups.clear();
+    world.take_events();
+    world.routing.refresh(world.now, true);
+    world.run(secs(9));
+    assert_eq!(world.checked(), [129, 128]);
+    assert!(world.lookups.is_empty(), "lookups wait for the checks");
+    world.run(secs(10));
+    let events = world.take_events();
+    assert_eq!(events[0], Event::Removed { peer: 129, cause: Removal::Failed(Failure::Timeout) });
+    let Some(Event::Refreshed { report, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!((report.checked, report.evicted, report.peers), (2, 1, 2));
+}
+
+#[test]
+fn silent_peers_are_checked_no_more_than_the_bound_at_a_time() {
+    let mut world = World::new(Config { max_checks: 2, stale_after: Some(secs(60)), ..quiet() });
+    world.insert(128..140);
+    world.populate(128..140);
+    world.now = world.now.after(secs(60));
+    world.routing.refresh(world.now, false);
+    world.drain();
+    assert_eq!(world.checks.len(), 2);
+    world.run(secs(30));
+    assert_eq!(world.checks.len(), 12);
+    assert_eq!(world.refreshed()[0].1.checked, 12);
+}
+
+#[test]
+fn a_forced_refresh_runs_after_a_periodic_one_and_everybody_is_told_once() {
+    let mut world = World::new(quiet());
+    world.populate([128]);
+    world.insert([128]);
+    world.routing.refresh(world.now, true);
+    world.run(secs(5));
+    world.refreshed();
+    world.lookups.clear();
+    let periodic = world.routing.refresh(world.now, false);
+    let joined = world.routing.refresh(world.now, false);
+    let forced = [world.routing.refresh(world.now, true), world.routing.refresh(world.now, true)];
+    world.run(secs(5));
+    assert_eq!(world.prefixes(), [8, 8, 0]);
+    let told: Vec<_> = world.refreshed().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(told, [periodic, joined, forced[0], forced[1]]);
+}
+
+#[test]
+fn a_refresh_ends_although_its_outcomes_are_never_reported() {
+    let mut world = World::new(Config { stale_after: Some(secs(1)), ..quiet() });
+    world.insert([128]);
+    world.now = world.now.after(secs(10));
+    world.silent = true;
+    let id = world.routing.refresh(world.now, true);
+    world.run(secs(16));
+    assert_eq!(world.refreshed()[0].0, id, "the only peer counts as mute");
+    world.insert([128]);
+    let id = world.routing.refresh(world.now, true);
+    world.run(secs(31));
+    let (told, report) = world.refreshed()[0];
+    assert_eq!((told, report.lookups, report.fruitless), (id, 2, 2));
+}
+
+#[test]
+fn peers_the_filter_no_longer_admits_leave_at_the_refresh() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+    struct Moody(Arc<AtomicBool>);
+    impl Admit<Tiny> for Moody {
+        fn admit(&self, contact: &Contact<Tiny>) -> bool {
+            self.0.load(Ordering::Relaxed) || contact.peer != 128
+        }
+    }
+    let mood = Arc::new(AtomicBool::new(true));
+    let mut world = World::filtered(quiet(), Moody(mood.clone()));
+    world.populate([128, 64]);
+    world.insert([128, 64]);
+    mood.store(false, Ordering::Relaxed);
+    world.routing.refresh(world.now, true);
+    world.run(secs(10));
+    let events = world.take_events();
+    assert!(events.contains(&Event::Removed { peer: 128, cause: Removal::Filtered }));
+    assert_eq!(world.table(), BTreeSet::from([64]));
+}
+
+#[test]
+fn the_table_refreshes_itself_at_the_interval_and_can_be_told_not_to() {
+    let mut world = World::new(Config { low_water: 0, ..Config::default() });
+    world.populate([128]);
+    world.insert([128]);
+    assert_eq!(world.drain(), Some(Mono(secs(1600))));
+    world.run(secs(605));
+    assert_eq!(world.prefixes(), [8, 0]);
+    world.run(secs(605));
+    assert_eq!(world.prefixes(), [8, 0, 8, 0], "every bucket is idle again by then");
+    assert!(world.routing.health().last_refresh.is_some());
+    world.routing.set_auto_refresh(world.now, false);
+    world.run(secs(3600));
+    assert_eq!(world.prefixes().len(), 4);
+    assert_eq!(world.drain(), None);
+    world.routing.set_auto_refresh(world.now, true);
+    world.run(secs(605));
+    assert_eq!(world.prefixes().len(), 6);
+}
+
+#[test]
+fn a_low_table_is_refreshed_sooner_and_ever_less_often() {
+    let mut world = World::new(Config::default());
+    world.populate([128]);
+    world.heard([128]);
+    world.run(secs(590));
+    let own: Vec<_> = world.lookups.iter().filter(|(target, _)| *target == LOCAL).collect();
+    let times: Vec<_> = own.iter().map(|(_, at)| at.since(Mono(secs(1000))).as_secs()).collect();
+    assert_eq!(times, [5, 15, 36, 76, 157, 318]);
+    world.populate(129..150);
+    world.run(secs(600));
+    assert!(world.routing.len() < 10, "lookups for other halves are not enough");
+    world.heard(129..150);
+    world.run(secs(20));
+    world.lookups.clear();
+    world.run(secs(590));
+    assert!(world.lookups.len() <= 2, "a table that is full enough keeps to the interval");
+}
+
+#[test]
+fn an_emptied_table_asks_for_help_and_recovers_from_the_peers_it_lost() {
+    let mut world = World::new(Config::default());
+    world.populate([128, 64]);
+    world.insert([128, 64]);
+    world.run(secs(60));
+    let all = std::mem::take(&mut world.peers);
+    world.routing.failed(world.now, &128, Failure::Unreachable);
+    world.routing.failed(world.now, &64, Failure::Unreachable);
+    world.drain();
+    assert_eq!(world.take_events().last(), Some(&Event::BootstrapNeeded));
+    world.checks.clear();
+    world.run(secs(120));
+    let times: Vec<_> = world.checks.iter().map(|(_, at, _)| at.since(Mono(secs(1060))).as_secs()).collect();
+    assert_eq!(times, [5, 5, 25, 25, 55, 55, 105, 105], "ten seconds each, and a growing rest between");
+    assert!(world.take_events().contains(&Event::BootstrapNeeded), "each attempt that failed is told");
+    world.peers = all;
+    world.run(secs(120));
+    assert_eq!(world.table(), BTreeSet::from([64, 128]));
+}
+
+#[test]
+fn an_emptied_table_recovers_from_its_seeds() {
+    let mut world = World::new(Config { max_remembered: 1, ..Config::default() });
+    world.populate([128]);
+    world.bootstrap([128]);
+    world.run(secs(60));
+    world.routing.remove(world.now, &128);
+    world.run(secs(10));
+    assert_eq!(world.table(), BTreeSet::from([128]));
+}
