@@ -86,6 +86,10 @@ mod tests {
         assert_eq!(clock.read(Wall::from_secs(7)), mad + 7 * SECOND);
         assert_eq!(clock.wall(mad), Wall::default());
         assert_eq!(clock.wall(Moment::MAX), Wall(Duration::MAX));
-        assert_eq!(clock.past(Wall::from_secs(1_000)), mad + 7 * SECOND, "nothing was received in the future");
+        assert_eq!(
+            clock.past(Wall::from_secs(1_000)),
+            mad + 7 * SECOND,
+            "nothing was received in the future"
+        );
     }
 }

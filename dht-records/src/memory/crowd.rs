@@ -3,7 +3,7 @@
 //! Whoever may announce may announce a million times under a million names, so neither being new nor being fresh is a
 //! merit here. What a flood lacks is spread over networks and having been around: both count, time of announcement never.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use dht_core::Overlay;
 
@@ -12,9 +12,9 @@ use crate::{Bound, StoreError};
 
 /// The index in `row` of the record that a stranger's new item takes the place of; `None` when a place is free.
 ///
-/// Once all are taken, only a network group that has at least two places more than the newcomer's own gives one up: of
-/// all such groups' records, the one of least standing that has not proven itself. Proven records give way, under the
-/// same rule, only while the unproven hold less than a quarter of the places, so that three quarters are safe from any
+/// Once all are taken, only a network group that has at least two places more than the newcomer's own gives one up: the
+/// largest such group that has unproven records, and of these the one of least standing. Proven records give way, under
+/// the same rule, only while the unproven hold less than a quarter of the places, so that three quarters are safe from any
 /// flood and a quarter is open to newcomers even after squatters have proven themselves.
 pub(super) fn displaced<O: Overlay>(
     row: &Row<O>,
@@ -43,8 +43,11 @@ pub(super) fn displaced<O: Overlay>(
     row.strangers()
         .filter(|(_, entry)| held[&O::item_group(&entry.item)] >= beside + 2)
         .filter(|(_, entry)| open || entry.standing() < proven_after)
-        // Of equal standing the one that came last goes: it never was there before the flood.
-        .min_by_key(|(_, entry)| (entry.standing(), std::cmp::Reverse(entry.since)))
+        .min_by_key(|(_, entry)| {
+            let crowd = held[&O::item_group(&entry.item)];
+            // Of equal standing the one that came last goes: it was not there before the flood.
+            (entry.standing() >= proven_after, Reverse(crowd), entry.standing(), Reverse(entry.since))
+        })
         .map(|(at, _)| Some(at))
         .ok_or(StoreError::Full { what: Bound::PerQuery, limit: config.max_items_per_query })
 }

@@ -160,3 +160,6 @@ impl<O: Overlay> Store<O> for MemoryStore<O> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

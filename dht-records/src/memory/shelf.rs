@@ -121,7 +121,8 @@ impl<O: Overlay> Shelf<O> {
     ) -> Vec<(O::Query, Stored<O>)> {
         let start = from.map_or(Place { distance: 0, hash: 0, id: 0 }, |(query, _)| self.place(query, 0));
         let mut own = self.own.range(start..).peekable();
-        let mut strangers = (!own_only).then(|| self.strangers.range(start..)).into_iter().flatten().peekable();
+        let mut strangers =
+            (!own_only).then(|| self.strangers.range(start..)).into_iter().flatten().peekable();
         let mut places = iter::from_fn(|| match (own.peek(), strangers.peek()) {
             (Some(a), Some(b)) if a == b => own.next().and(strangers.next()),
             (Some(a), Some(b)) if a > b => strangers.next(),
@@ -235,7 +236,8 @@ impl<O: Overlay> Shelf<O> {
         let victims = self.victims(self.totals.records, bytes, &newcomer)?;
         self.evict(victims);
         // Evictions may have moved it within its row.
-        let at = self.rows[id as usize].position(&slot).expect("victims are never the slot that asks for room");
+        let at =
+            self.rows[id as usize].position(&slot).expect("victims are never the slot that asks for room");
         self.put(id, at, entry);
         Ok(Saved::Better)
     }
@@ -287,7 +289,9 @@ impl<O: Overlay> Shelf<O> {
             let mut order: SmallVec<[_; 1]> = row
                 .strangers()
                 .map(|(_, entry)| (entry.standing(), entry))
-                .filter(|(_, entry)| !(beside && newcomer.slot.is_some_and(|slot| O::slot(&entry.item) == *slot)))
+                .filter(|(_, entry)| {
+                    !(beside && newcomer.slot.is_some_and(|slot| O::slot(&entry.item) == *slot))
+                })
                 .collect();
             order.sort_by_key(|(standing, _)| *standing);
             let taken = victims.len();
