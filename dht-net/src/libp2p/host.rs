@@ -1,0 +1,275 @@
+//! The swarm's task: what libp2p reports, told to the driver; trimming; the orderly end.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use dht_protocol::StreamCodec;
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, StreamProtocol, Swarm,
+    autonat::v2::{client, server},
+    connection_limits::{self, ConnectionLimits},
+    core::upgrade::Version,
+    identify,
+    identity::Keypair,
+    swarm::{self, NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::{
+    Config, HostOverlay, Scope, StartError,
+    behaviour::Behaviour,
+    hub::Hub,
+    ip,
+    observe::Observer,
+    probe::Prober,
+    reach::Reach,
+    stack,
+    trim::{self, Candidate},
+};
+use crate::Incoming;
+
+/// What identify names as the family of protocols.
+const FAMILY: &str = "ipfs/0.1.0";
+/// How often the number of connections is looked at.
+const TRIM_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the connections may take to end.
+const CLOSING: Duration = Duration::from_millis(1500);
+/// How long a listener may take to name its addresses; one of a machine without a network names none.
+const LISTENING: Duration = Duration::from_secs(2);
+
+/// Everything that the swarm does.
+#[derive(NetworkBehaviour)]
+#[behaviour(to_swarm = "Happening<O>")]
+pub(super) struct Parts<O: HostOverlay, C: StreamCodec<O>> {
+    limits: connection_limits::Behaviour,
+    dht: Behaviour<O, C>,
+    observer: Observer,
+    prober: Toggle<Prober>,
+    dial_back: Toggle<server::Behaviour>,
+}
+
+/// What its parts report.
+pub(super) enum Happening<O: HostOverlay> {
+    Dht(Incoming<O>),
+    Identify(Box<identify::Event>),
+    /// Told by other means, or only of interest to others.
+    Other,
+}
+
+impl<O: HostOverlay> From<Incoming<O>> for Happening<O> {
+    fn from(incoming: Incoming<O>) -> Self {
+        Self::Dht(incoming)
+    }
+}
+
+impl<O: HostOverlay> From<identify::Event> for Happening<O> {
+    fn from(event: identify::Event) -> Self {
+        Self::Identify(Box::new(event))
+    }
+}
+
+impl<O: HostOverlay> From<client::Event> for Happening<O> {
+    fn from(_: client::Event) -> Self {
+        Self::Other
+    }
+}
+
+impl<O: HostOverlay> From<server::Event> for Happening<O> {
+    fn from(_: server::Event) -> Self {
+        Self::Other
+    }
+}
+
+impl<O: HostOverlay> From<Infallible> for Happening<O> {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// Where the host listens, for those who ask from outside its task.
+pub(super) type Listening = Arc<Mutex<Vec<Multiaddr>>>;
+
+/// See the module.
+pub(super) struct Host<O: HostOverlay, C: StreamCodec<O>> {
+    swarm: Swarm<Parts<O, C>>,
+    hub: Arc<Hub<O, C>>,
+    listening: Listening,
+    local: O::Addr,
+    reachable: bool,
+}
+
+impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
+    /// Sets everything up; nothing is sent or accepted yet.
+    pub(super) fn new(keypair: &Keypair, hub: Arc<Hub<O, C>>) -> Result<Self, StartError> {
+        let config = &hub.config;
+        let transport = stack::build(keypair, config)?;
+        let names =
+            config.protocols.iter().filter_map(|name| StreamProtocol::try_from_owned(name.clone()).ok());
+        let protocols: Arc<[StreamProtocol]> = names.collect();
+        let reach = Reach::new(config.scope, config.recheck);
+        let reach = config.autonat.then(|| Arc::new(Mutex::new(reach)));
+        let identify = identify::Config::new(FAMILY.into(), keypair.public())
+            .with_agent_version(config.agent.clone())
+            .with_push_listen_addr_updates(true)
+            .with_hide_listen_addrs(!config.announce.is_empty())
+            .with_cache_size(0);
+        let parts = Parts {
+            limits: connection_limits::Behaviour::new(limits(config)),
+            dht: Behaviour::new(hub.clone(), protocols),
+            prober: reach.clone().map(|reach| Prober::new(Some(reach), config.recheck)).into(),
+            observer: Observer::new(identify, reach),
+            dial_back: config.autonat.then(server::Behaviour::default).into(),
+        };
+        let options = swarm::Config::with_tokio_executor()
+            .with_idle_connection_timeout(config.idle_timeout)
+            .with_max_negotiating_inbound_streams(config.inbound_streams_per_peer.max(16))
+            .with_substream_upgrade_protocol_override(Version::V1Lazy)
+            .with_smart_dial();
+        let mut swarm = Swarm::new(transport, parts, keypair.public().to_peer_id(), options);
+        config.announce.iter().for_each(|addr| swarm.add_external_address(addr.clone()));
+        Ok(Self { swarm, hub, listening: Listening::default(), local: O::Addr::default(), reachable: false })
+    }
+
+    pub(super) fn listening(&self) -> Listening {
+        self.listening.clone()
+    }
+
+    /// Listens on every address of the configuration.
+    pub(super) async fn listen(&mut self) -> Result<(), StartError> {
+        for addr in self.hub.config.listen.clone() {
+            let failed = |cause: String| StartError::Listen { addr: addr.clone(), cause };
+            let id = self.swarm.listen_on(addr.clone()).map_err(|error| failed(error.to_string()))?;
+            let give_up = Instant::now() + LISTENING;
+            while let Ok(event) = tokio::time::timeout_at(give_up, self.swarm.select_next_some()).await {
+                match &event {
+                    SwarmEvent::NewListenAddr { listener_id, .. } if *listener_id == id => {
+                        self.happened(event).await;
+                        break;
+                    }
+                    SwarmEvent::ListenerError { listener_id, error } if *listener_id == id => {
+                        return Err(failed(error.to_string()));
+                    }
+                    SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. }
+                        if *listener_id == id =>
+                    {
+                        return Err(failed(error.to_string()));
+                    }
+                    _ => drop(self.happened(event).await),
+                }
+            }
+        }
+        self.tell_local().await;
+        Ok(())
+    }
+
+    /// Works until told to close.
+    pub(super) async fn run(mut self) {
+        let mut trimming = interval(TRIM_INTERVAL);
+        trimming.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => {
+                    if !self.happened(event).await {
+                        break;
+                    }
+                }
+                _ = trimming.tick() => self.trim(),
+            }
+        }
+        let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let ended = async {
+            while self.swarm.network_info().num_peers() > 0 {
+                self.swarm.select_next_some().await;
+            }
+        };
+        // Whoever does not end in time is dropped with the swarm.
+        let _ = timeout(CLOSING, ended).await;
+    }
+
+    /// Tells the driver what is of interest to it; `false` when it wants the end.
+    async fn happened(&mut self, event: SwarmEvent<Happening<O>>) -> bool {
+        match event {
+            SwarmEvent::Behaviour(Happening::Dht(Incoming::Closed)) => return false,
+            SwarmEvent::Behaviour(Happening::Dht(incoming)) => self.hub.report(incoming).await,
+            SwarmEvent::Behaviour(Happening::Identify(event)) => {
+                if let identify::Event::Received { connection_id, peer_id, info } = *event {
+                    self.swarm.behaviour_mut().dht.identified(&peer_id, connection_id, info);
+                }
+            }
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
+                self.tell_local().await
+            }
+            SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
+                self.tell_local().await;
+                let announced = &self.hub.config.announce;
+                let reachable = self.swarm.external_addresses().any(|addr| !announced.contains(addr));
+                if reachable != self.reachable {
+                    self.reachable = reachable;
+                    self.hub.report(Incoming::Reachable(reachable)).await;
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Tells where this node is, when that changed: what the configuration says, or what was found out.
+    async fn tell_local(&mut self) {
+        let mut listening: Vec<_> = self.swarm.listeners().cloned().collect();
+        listening.sort();
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = listening.clone();
+        let config = &self.hub.config;
+        let local = if config.announce.is_empty() {
+            let mut confirmed: Vec<_> = self.swarm.external_addresses().cloned().collect();
+            confirmed.sort();
+            let all = confirmed.into_iter().chain(listening);
+            all.filter(|addr| config.scope == Scope::Any || ip::ip_of(addr).is_some_and(ip::is_global))
+                .collect()
+        } else {
+            config.announce.clone()
+        };
+        let local = O::pack(local);
+        if local != self.local {
+            self.local = local.clone();
+            self.hub.report(Incoming::Local(local)).await;
+        }
+    }
+
+    fn trim(&mut self) {
+        let config = &self.hub.config;
+        if self.swarm.network_info().num_peers() <= config.low_water {
+            return;
+        }
+        let now = Instant::now();
+        let candidate = |mailbox: &super::mailbox::Mailbox<O>| {
+            let age = now.saturating_duration_since(mailbox.since);
+            Candidate {
+                connection: mailbox.connection,
+                protected: mailbox.is_protected(),
+                load: mailbox.load(),
+                age,
+                idle: age.saturating_sub(Duration::from_millis(mailbox.used() as u64)),
+            }
+        };
+        let open = self.hub.mailboxes().iter().map(|mailbox| candidate(mailbox)).collect();
+        for connection in trim::victims(open, config.low_water, config.high_water, config.grace) {
+            self.swarm.close_connection(connection);
+        }
+    }
+}
+
+fn limits(config: &Config) -> ConnectionLimits {
+    ConnectionLimits::default()
+        .with_max_pending_incoming(Some(config.max_inbound_connections))
+        .with_max_pending_outgoing(Some(config.max_connections))
+        .with_max_established_incoming(Some(config.max_inbound_connections))
+        .with_max_established(Some(config.max_connections))
+        .with_max_established_per_peer(Some(config.connections_per_peer))
+}
