@@ -9,8 +9,7 @@ use std::{
 use dht_core::{Contact, Failure, InvalidConfig, Mono, Now, Overlay, Rng, rand_core::SeedableRng};
 
 use crate::{
-    Action, Admit, BucketView, CheckId, Checked, Config, EntryView, Event, Health, RefreshId, Rejected,
-    Removal, Statistics, Verdict,
+    Action, Admit, CheckId, Checked, Config, EntryView, Event, RefreshId, Rejected, Removal, Statistics,
     bootstrap::Bootstrap,
     calendar::Calendar,
     check::{Check, Checks, blames_peer},
@@ -91,7 +90,7 @@ impl<O: Overlay> Routing<O> {
             self.counts.rejected_filtered += 1;
         } else if !self.table.has_use(place.bucket) {
             self.table.offer(place, O::detach(contact), None, self.config.replacements);
-        } else if self.checks.len() >= self.config.max_checks {
+        } else if !self.has_candidate_slot() {
             self.counts.dropped += 1;
         } else {
             self.check(now.mono, contact, self.config.check_timeout);
@@ -295,11 +294,20 @@ impl<O: Overlay> Routing<O> {
 
     /// Checks candidates in waiting for whom there is room now.
     pub(crate) fn promote(&mut self, now: Mono) {
-        while self.checks.len() < self.config.max_checks
+        while self.has_candidate_slot()
             && let Some(contact) = self.table.promotable()
         {
             self.check(now, contact, self.config.check_timeout);
         }
+    }
+
+    /// Whether one more candidate may be checked. While the table checks peers for its own purposes, a quarter of the
+    /// checks is theirs, so that a flood of candidates cannot hold up a refresh or bootstrap.
+    fn has_candidate_slot(&self) -> bool {
+        let most = self.config.max_checks;
+        let upkeep = self.refresh.is_some() || !self.bootstraps.is_empty();
+        let reserved = if upkeep { most.div_ceil(4).min(most - 1) } else { 0 };
+        self.checks.len() < most - reserved
     }
 
     /// Begins a check, or leaves it at the one that is in flight for this peer.
@@ -372,45 +380,5 @@ impl<O: Overlay> Routing<O> {
     /// The options as they are now.
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// Counts since construction, and the buckets as they are.
-    pub fn statistics(&self) -> Statistics {
-        let buckets = self.table.buckets().iter().enumerate().map(|(i, bucket)| BucketView {
-            prefix: i as u32,
-            peers: bucket.len(),
-            replacements: bucket.spares(),
-            refreshed: bucket.refreshed,
-        });
-        let (sum, measured) = self
-            .iter()
-            .filter_map(|entry| entry.rtt)
-            .fold((Duration::ZERO, 0u32), |(sum, n), rtt| (sum + rtt, n + 1));
-        Statistics {
-            peers: self.len(),
-            buckets: buckets.collect(),
-            average_rtt: (measured > 0).then(|| sum / measured.max(1)),
-            checking: self.checks.len(),
-            ..self.counts.clone()
-        }
-    }
-
-    /// How the table is doing.
-    pub fn health(&self) -> Health {
-        let peers = self.len();
-        let verdict = match peers {
-            0 => Verdict::Empty,
-            _ if peers < self.config.resiliency => Verdict::Fragile,
-            _ if peers < self.config.low_water => Verdict::Low,
-            _ => Verdict::Healthy,
-        };
-        Health {
-            verdict,
-            peers,
-            buckets: self.table.buckets().iter().filter(|bucket| !bucket.is_empty()).count(),
-            refreshing: self.refresh.is_some(),
-            bootstrapping: !self.bootstraps.is_empty(),
-            last_refresh: self.last_refresh,
-        }
     }
 }

@@ -82,10 +82,6 @@ impl<O: Overlay> Table<O> {
         self.len == 0
     }
 
-    pub(crate) fn spares(&self) -> usize {
-        self.spares
-    }
-
     pub(crate) fn pending(&self) -> usize {
         self.pending
     }

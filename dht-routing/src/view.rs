@@ -1,9 +1,11 @@
-//! What the table shows of itself: entries, counts and health. Values only; nothing here changes the table.
+//! What the table shows of itself: entries, counts and health. Nothing here changes the table.
 
 use std::time::Duration;
 
 use derive_where::derive_where;
 use dht_core::{Contact, Mono, Overlay};
+
+use crate::Routing;
 
 /// One peer of the table.
 #[derive_where(Clone, Copy, Debug)]
@@ -92,4 +94,46 @@ pub enum Verdict {
     Low,
     /// As it should be.
     Healthy,
+}
+
+impl<O: Overlay> Routing<O> {
+    /// Counts since construction, and the buckets as they are.
+    pub fn statistics(&self) -> Statistics {
+        let buckets = self.table.buckets().iter().enumerate().map(|(i, bucket)| BucketView {
+            prefix: i as u32,
+            peers: bucket.len(),
+            replacements: bucket.spares(),
+            refreshed: bucket.refreshed,
+        });
+        let (sum, measured) = self
+            .iter()
+            .filter_map(|entry| entry.rtt)
+            .fold((Duration::ZERO, 0u32), |(sum, n), rtt| (sum + rtt, n + 1));
+        Statistics {
+            peers: self.len(),
+            buckets: buckets.collect(),
+            average_rtt: (measured > 0).then(|| sum / measured.max(1)),
+            checking: self.checks.len(),
+            ..self.counts.clone()
+        }
+    }
+
+    /// How the table is doing.
+    pub fn health(&self) -> Health {
+        let peers = self.len();
+        let verdict = match peers {
+            0 => Verdict::Empty,
+            _ if peers < self.config.resiliency => Verdict::Fragile,
+            _ if peers < self.config.low_water => Verdict::Low,
+            _ => Verdict::Healthy,
+        };
+        Health {
+            verdict,
+            peers,
+            buckets: self.table.buckets().iter().filter(|bucket| !bucket.is_empty()).count(),
+            refreshing: self.refresh.is_some(),
+            bootstrapping: !self.bootstraps.is_empty(),
+            last_refresh: self.last_refresh,
+        }
+    }
 }

@@ -130,3 +130,15 @@ fn a_check_that_is_never_reported_is_given_up() {
     assert_eq!(world.routing.statistics().checking, 0);
     assert_eq!(world.routing.statistics().checks_failed, 1);
 }
+
+#[test]
+fn a_flood_of_candidates_leaves_checks_for_the_upkeep() {
+    let mut world = World::new(Config { max_checks: 8, stale_after: Some(secs(1)), ..quiet() });
+    world.insert([200]);
+    world.now = world.now.after(secs(10));
+    world.routing.refresh(world.now, true);
+    world.heard(1..=127);
+    world.drain();
+    assert_eq!(world.checks.len(), 7);
+    assert!(world.checked().contains(&200));
+}

@@ -5,6 +5,7 @@ mod check;
 mod properties;
 mod refresh;
 mod table;
+mod wide;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
