@@ -240,10 +240,13 @@ impl Settings {
             (records.value_age, "records.value_age"),
             (records.provider_age, "records.provider_age"),
             (records.address_age, "records.address_age"),
+            (records.sweep_interval, "records.sweep_interval"),
             (self.republish.interval, "republish.interval"),
+            (self.republish.timeout, "republish.timeout"),
         ] {
             require(!value.is_zero(), option, value, "longer than zero")?;
         }
+        require(records.max_store_jobs > 0, "records.max_store_jobs", records.max_store_jobs, "at least 1")?;
         let (interval, age) = (self.republish.interval, records.provider_age.min(records.value_age));
         let rule =
             "shorter than `records.provider_age` and `records.value_age`, or own records are gone in between";

@@ -151,7 +151,10 @@ fn each_option_that_a_crate_takes_reaches_its_config() {
         "records.value_age",
         "records.provider_age",
         "records.address_age",
+        "records.sweep_interval",
+        "records.max_store_jobs",
         "republish.interval",
+        "republish.timeout",
     ];
     let sections = ["bootstrap.", "routing.", "query.", "records.", "republish."];
     for (option, value) in OPTIONS.iter() {

@@ -54,6 +54,7 @@ pub fn full(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> 
             steps.run(&format!("{} alone, {name}", package.name), || alone(sh, &package.name, flags))?;
         }
     }
+    steps.run("licences and sources", || deny(sh))?;
     steps.run("outside the workspace", || outside::check(sh, workspace))?;
     steps.run("demo", || demo(sh, workspace))?;
     steps.run("interop", || interop(sh, workspace, &[]))?;
@@ -99,6 +100,15 @@ fn suite(workspace: &Workspace) -> impl Iterator<Item = &str> {
 
 fn select<'a>(tests: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     tests.into_iter().flat_map(|test| ["--test", test]).collect()
+}
+
+/// What the dependencies may be. Advisories are left to a machine that may ask their database.
+fn deny(sh: &Shell) -> Result<()> {
+    if cmd!(sh, "cargo deny --version").quiet().ignore_stderr().read().is_err() {
+        println!("skipped: no cargo-deny (`cargo install cargo-deny` brings it)");
+        return Ok(());
+    }
+    Ok(cmd!(sh, "cargo deny --log-level error check bans licenses sources").run()?)
 }
 
 /// The program as `build` left it.

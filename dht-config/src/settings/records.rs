@@ -38,6 +38,11 @@ pub struct Records {
     /// How long after its first announcement a record must still be announced to be safe from newcomers. Default 12 h.
     #[serde(with = "humantime_serde")]
     pub proven_after: Duration,
+    /// How often expired records are removed. Default 10 min.
+    #[serde(with = "humantime_serde")]
+    pub sweep_interval: Duration,
+    /// Calls of the store under way at once; a stranger's request beyond is refused. Default 1024.
+    pub max_store_jobs: usize,
 }
 
 impl Default for Records {
@@ -57,6 +62,8 @@ impl Default for Records {
             max_items_per_group: config.max_items_per_group,
             max_records_per_peer: config.max_records_per_peer,
             proven_after: config.proven_after,
+            sweep_interval: Duration::from_secs(600),
+            max_store_jobs: 1024,
         }
     }
 }
@@ -77,6 +84,9 @@ pub struct Republish {
     /// After how long one that could not be announced is due again. Default 10 min.
     #[serde(with = "humantime_serde")]
     pub retry: Duration,
+    /// How long one announcement may take. Default 60 s.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
     /// Items that are kept track of. Default 1 000 000.
     pub max_items: usize,
 }
@@ -90,6 +100,7 @@ impl Default for Republish {
             catch_up: config.catch_up,
             burst: config.burst,
             retry: config.retry,
+            timeout: Duration::from_secs(60),
             max_items: config.max_items,
         }
     }

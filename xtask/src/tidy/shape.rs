@@ -9,9 +9,10 @@ use super::{LONG_FILES, Text};
 /// Lines of a source file before its tests.
 const MAX_LINES: usize = 400;
 
-/// Every Rust file opens with `//!`.
+/// Every Rust file opens with `//!`, but for unit tests that stand beside what they test: that is why they exist.
 pub fn heads(texts: &[Text]) -> Vec<String> {
-    let silent = |text: &&Text| !text.content.trim_start().starts_with("//!");
+    let beside = |path: &str| path.contains("/src/") && is_test(path);
+    let silent = |text: &&Text| !text.content.trim_start().starts_with("//!") && !beside(&text.path);
     let files = texts.iter().filter(|text| text.is_rust()).filter(silent);
     files
         .map(|text| format!("{}: opens without `//!`: say why it exists and what it does not do", text.path))
@@ -51,7 +52,7 @@ pub fn lengths(texts: &[Text], allowed: &str) -> Vec<String> {
 /// Whether the whole file is tests.
 pub fn is_test(path: &str) -> bool {
     let folder = path.split('/').any(|part| part == "tests" || part == "benches");
-    folder || path.ends_with("/tests.rs")
+    folder || path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
 }
 
 fn before_tests(content: &str) -> usize {
@@ -72,6 +73,8 @@ mod tests {
     #[test]
     fn a_file_says_why_it_exists() {
         assert!(heads(&[text("a.rs", "//! Why.\n".into()), text("a.toml", "x = 1".into())]).is_empty());
+        assert!(heads(&[text("x/src/a_tests.rs", "use super::*;".into())]).is_empty());
+        assert_eq!(heads(&[text("x/tests/network.rs", "use x::*;".into())]).len(), 1);
         assert_eq!(
             heads(&[text("a.rs", "use std::fmt;\n//! Late.".into()), text("b.rs", String::new())]).len(),
             2

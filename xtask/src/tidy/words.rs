@@ -48,7 +48,7 @@ const REGISTRIES: [(&str, &str); 9] = [
     ("--extra-index-url", " the default only, so not at all"),
     ("--registry", " the default only, so not at all"),
     ("GOPROXY=", "https://proxy.golang.org"),
-    ("registry = \"", "https://registry.npmjs.org/"),
+    ("registry=", "https://registry.npmjs.org/"),
 ];
 
 /// Registries other than the public ones: whoever clones the repository has no other.
@@ -76,8 +76,11 @@ fn is_lock(path: &str) -> bool {
 /// Whether the word stands there alone, not as a part of another.
 fn has_word(line: &str, word: &str) -> bool {
     let joins = |c: char| c.is_alphanumeric() || c == '_';
-    line.match_indices(word)
-        .any(|(at, _)| !line[..at].ends_with(joins) && !line[at + word.len()..].starts_with(joins))
+    line.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + word.len()..]);
+        // `for now in …` is a loop over times.
+        !before.ends_with(joins) && !after.starts_with(joins) && !after.starts_with(" in ")
+    })
 }
 
 /// Whether a path begins there, not a later part of one (`/dir/wo` + `rk/`, or a URL).
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn plain_words_pass() {
-        let good = "impl Clock for Now {}\nlet todos = vec![];\nlet path = \"target/work/x\"; // ${x}/tmp/";
+        let good = "impl Clock for Now {}\nfor now in [early, late] {}\nlet todos = vec![];\nlet path = \"target/work/x\"; // ${x}/tmp/";
         assert!(words(&one(good)).is_empty());
     }
 
