@@ -9,10 +9,13 @@ use std::time::Duration;
 use dht_core::Wall;
 
 /// Steps back up to this are callers that overtook each other, not somebody setting the clock.
-const OVERTAKEN: u64 = 60 * SECOND;
+const OVERTAKEN: u64 = MINUTE;
 
 /// Nanoseconds of a second.
 pub(crate) const SECOND: u64 = 1_000_000_000;
+
+/// Nanoseconds of a minute.
+pub(crate) const MINUTE: u64 = 60 * SECOND;
 
 /// The latest wall-clock time that is believed (the year 2116), so that a clock gone mad leaves room to go on from.
 const LATEST: u64 = u64::MAX / 4;

@@ -278,3 +278,6 @@ impl<O: Overlay> Republisher<O> {
 fn pace(interval: Duration) -> u128 {
     (1u128 << 80) / u128::from(nanos(interval).max(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,9 +129,9 @@ pub struct Statistics {
     pub queries: usize,
     /// Bytes of all items and queries, by [`Overlay::weight`] and [`Overlay::query_weight`].
     pub bytes: usize,
-    /// When the record that was not renewed for longest was received, to the second.
+    /// When the record that was not renewed for longest was received, to the minute.
     pub oldest: Option<Wall>,
-    /// When the latest record was received, to the second.
+    /// When the latest record was received, to the minute.
     pub newest: Option<Wall>,
 }
 

@@ -1,6 +1,7 @@
 //! The store in memory: bounded, with everything gone when the process ends.
 //!
-//! One lock around plain indexes. It is never held across an await and never for more than a bounded batch of a sweep.
+//! One lock around plain indexes, never held across an await. The judge is called under it, which is what makes
+//! save-if-better atomic; it does so before anything is changed, and a lock without poison goes on after its panic.
 
 mod calendar;
 mod crowd;
@@ -8,13 +9,11 @@ mod row;
 mod shelf;
 mod totals;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{future, task::Poll, time::Duration};
 
 use async_trait::async_trait;
 use dht_core::{InvalidConfig, Now, Overlay};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{Lease, Saved, Statistics, Store, StoreError, Stored, Validator};
 use shelf::Shelf;
@@ -100,16 +99,20 @@ impl<O: Overlay> MemoryStore<O> {
         Ok(Self { shelf: Mutex::new(Shelf::new(O::peer_key(local), config, seed)) })
     }
 
-    /// The state. A judge that panicked did so before anything was changed, so a poisoned lock guards a sound state.
-    fn shelf(&self) -> MutexGuard<'_, Shelf<O>> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One batch under the lock; says how many records went and whether nothing is left to do.
+    fn sweep_batch(&self, now: Now) -> (usize, bool) {
+        let mut shelf = self.shelf.lock();
+        let swept = shelf.sweep(now.wall, SWEEP_BATCH);
+        // Whoever waits gets the lock, rather than the next batch.
+        MutexGuard::unlock_fair(shelf);
+        swept
     }
 }
 
 #[async_trait]
 impl<O: Overlay> Store<O> for MemoryStore<O> {
     async fn load(&self, query: &O::Query, now: Now) -> Result<Vec<Stored<O>>, StoreError> {
-        Ok(self.shelf().load(query, now.wall))
+        Ok(self.shelf.lock().load(query, now.wall))
     }
 
     async fn save(
@@ -120,25 +123,26 @@ impl<O: Overlay> Store<O> for MemoryStore<O> {
         judge: &dyn Validator<O>,
         now: Now,
     ) -> Result<Saved, StoreError> {
-        self.shelf().save(query, item, &lease, judge, now)
+        self.shelf.lock().save(query, item, &lease, judge, now)
     }
 
     async fn remove(&self, query: &O::Query) -> Result<usize, StoreError> {
-        Ok(self.shelf().remove(query))
+        Ok(self.shelf.lock().remove(query))
     }
 
     async fn remove_slot(&self, query: &O::Query, slot: &O::Slot) -> Result<bool, StoreError> {
-        Ok(self.shelf().remove_slot(query, slot))
+        Ok(self.shelf.lock().remove_slot(query, slot))
     }
 
     async fn sweep(&self, now: Now) -> Result<usize, StoreError> {
         let mut swept = 0;
         loop {
-            let (records, done) = self.shelf().sweep(now.wall, SWEEP_BATCH);
+            let (records, done) = self.sweep_batch(now);
             swept += records;
             if done {
                 return Ok(swept);
             }
+            give_way().await;
         }
     }
 
@@ -148,17 +152,30 @@ impl<O: Overlay> Store<O> for MemoryStore<O> {
         from: Option<(O::Query, O::Slot)>,
         limit: usize,
     ) -> Result<Vec<(O::Query, Stored<O>)>, StoreError> {
-        Ok(self.shelf().scan(own_only, from.as_ref(), limit))
+        Ok(self.shelf.lock().scan(own_only, from.as_ref(), limit))
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {
-        Ok(self.shelf().statistics())
+        Ok(self.shelf.lock().statistics())
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
-        self.shelf().clear();
+        drop(self.shelf.lock().clear());
         Ok(())
     }
+}
+
+/// Lets other tasks of the same thread run.
+async fn give_way() {
+    let mut waited = false;
+    future::poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What stands under one query, and where the query has its place in the indexes.
 
+use std::ops::{Deref, DerefMut};
+
 use dht_core::Overlay;
-use smallvec::SmallVec;
 
 use super::calendar::Link;
 use crate::clock::{Moment, SECOND};
@@ -47,8 +48,7 @@ impl<O: Overlay> Entry<O> {
 /// Everything under one query: never empty, in the order of the slots.
 pub(super) struct Row<O: Overlay> {
     pub(super) query: O::Query,
-    /// Most queries have one record only, which then needs no allocation of its own.
-    pub(super) entries: SmallVec<[Entry<O>; 1]>,
+    pub(super) entries: Entries<O>,
     pub(super) link: Link,
 }
 
@@ -66,5 +66,64 @@ impl<O: Overlay> Row<O> {
     /// Strangers' records, by their index.
     pub(super) fn strangers(&self) -> impl Iterator<Item = (usize, &Entry<O>)> {
         self.entries.iter().enumerate().filter(|(_, entry)| !entry.own)
+    }
+}
+
+/// The records of a row. Most rows have one only, which then takes no allocation and, the tag hiding in a spare bit of the
+/// record, no space beside it.
+pub(super) enum Entries<O: Overlay> {
+    One(Entry<O>),
+    Many(Vec<Entry<O>>),
+}
+
+impl<O: Overlay> Entries<O> {
+    pub(super) fn insert(&mut self, at: usize, entry: Entry<O>) {
+        let mut entries = self.take();
+        entries.insert(at, entry);
+        *self = Self::Many(entries);
+    }
+
+    /// Drops the records that are not to stay.
+    pub(super) fn retain(&mut self, stays: impl FnMut(&Entry<O>) -> bool) {
+        let mut entries = self.take();
+        entries.retain(stays);
+        if entries.len() == 1
+            && let Some(entry) = entries.pop()
+        {
+            *self = Self::One(entry);
+            return;
+        }
+        if entries.len() <= entries.capacity() / 4 {
+            entries.shrink_to_fit();
+        }
+        *self = Self::Many(entries);
+    }
+
+    /// All of them, leaving none.
+    fn take(&mut self) -> Vec<Entry<O>> {
+        match std::mem::replace(self, Self::Many(Vec::new())) {
+            Self::One(entry) => vec![entry],
+            Self::Many(entries) => entries,
+        }
+    }
+}
+
+impl<O: Overlay> Deref for Entries<O> {
+    type Target = [Entry<O>];
+
+    fn deref(&self) -> &[Entry<O>] {
+        match self {
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::Many(entries) => entries,
+        }
+    }
+}
+
+impl<O: Overlay> DerefMut for Entries<O> {
+    fn deref_mut(&mut self) -> &mut [Entry<O>] {
+        match self {
+            Self::One(entry) => std::slice::from_mut(entry),
+            Self::Many(entries) => entries,
+        }
     }
 }

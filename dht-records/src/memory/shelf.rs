@@ -11,13 +11,12 @@ use std::{
 
 use dht_core::{KadKey, Now, Overlay, Wall};
 use slab::Slab;
-use smallvec::SmallVec;
 
 use super::{
     MemoryConfig, SWEEP_BATCH,
     calendar::{Calendar, Link},
     crowd,
-    row::{Entry, Place, Row},
+    row::{Entries, Entry, Place, Row},
     totals::Totals,
 };
 use crate::{
@@ -134,7 +133,7 @@ impl<O: Overlay> Shelf<O> {
         while page.len() < limit {
             let Some(first) = places.next() else { break };
             // Rows that the index does not tell apart come in the order of their queries.
-            let mut tied: SmallVec<[_; 1]> = iter::once(&self.rows[first.id as usize]).collect();
+            let mut tied = vec![&self.rows[first.id as usize]];
             while let Some(next) = places.next_if(|next| next.ties(first)) {
                 tied.push(&self.rows[next.id as usize]);
             }
@@ -165,9 +164,11 @@ impl<O: Overlay> Shelf<O> {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Leaves an empty shelf; the full one is the caller's to drop, which takes its time.
+    pub(super) fn clear(&mut self) -> Self {
+        let empty = Self::new(self.local, self.config.clone(), self.seed);
         let clock = self.clock;
-        *self = Self { clock, ..Self::new(self.local, self.config.clone(), self.seed) };
+        std::mem::replace(self, Self { clock, ..empty })
     }
 
     /// Decides between what is held and a newcomer for the same slot.
@@ -286,7 +287,7 @@ impl<O: Overlay> Shelf<O> {
             }
             let row = &self.rows[place.id as usize];
             let beside = newcomer.row == Some(place.id);
-            let mut order: SmallVec<[_; 1]> = row
+            let mut order: Vec<_> = row
                 .strangers()
                 .map(|(_, entry)| (entry.standing(), entry))
                 .filter(|(_, entry)| {
@@ -344,7 +345,7 @@ impl<O: Overlay> Shelf<O> {
                 // Doubling would leave up to half of the largest allocation unused.
                 self.rows.reserve_exact((self.rows.len() / 8).max(64));
             }
-            let entries = iter::once(entry).collect();
+            let entries = Entries::One(entry);
             self.rows.insert(Row { query: query.clone(), entries, link: Link::none() }) as u32
         };
         self.settle(id);
@@ -370,9 +371,6 @@ impl<O: Overlay> Shelf<O> {
             stays
         });
         let dropped = before - row.entries.len();
-        if row.entries.spilled() && row.entries.len() <= row.entries.capacity() / 4 {
-            row.entries.shrink_to_fit();
-        }
         self.settle(id);
         dropped
     }

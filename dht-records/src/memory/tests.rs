@@ -454,9 +454,9 @@ fn pages_are_in_order_and_complete_whatever_goes_in_between() {
 #[test]
 fn removal_statistics_and_clearing() {
     let bench = Bench::new(MemoryConfig::default());
-    bench.save(4, item(1, 1), 10).unwrap();
-    bench.own(4, item(0, 1), 30).unwrap();
-    bench.save(6, item(1, 1), 20).unwrap();
+    bench.save(4, item(1, 1), 119).unwrap();
+    bench.own(4, item(0, 1), 240).unwrap();
+    bench.save(6, item(1, 1), 180).unwrap();
     let statistics = bench.statistics();
     assert_eq!(
         statistics,
@@ -465,8 +465,8 @@ fn removal_statistics_and_clearing() {
             own: 1,
             queries: 2,
             bytes: 34,
-            oldest: Some(Wall::from_secs(10)),
-            newest: Some(Wall::from_secs(30))
+            oldest: Some(Wall::from_secs(60)),
+            newest: Some(Wall::from_secs(240))
         }
     );
     assert_eq!(block_on(bench.store.remove_slot(&4, &0)), Ok(true));
@@ -474,10 +474,10 @@ fn removal_statistics_and_clearing() {
     assert_eq!(block_on(bench.store.remove(&4)), Ok(1));
     assert_eq!(block_on(bench.store.remove(&4)), Ok(0));
     assert_eq!(bench.statistics().bytes, 12);
-    assert_eq!(bench.statistics().newest, Some(Wall::from_secs(20)));
+    assert_eq!(bench.statistics().newest, Some(Wall::from_secs(180)));
     block_on(bench.store.clear()).unwrap();
     assert_eq!(bench.statistics(), Statistics::default());
-    assert_eq!(bench.save(6, item(1, 1), 20), Ok(Saved::New));
+    assert_eq!(bench.save(6, item(1, 1), 240), Ok(Saved::New));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dht_core::Overlay;
 
 use super::row::Entry;
-use crate::clock::{Moment, SECOND};
+use crate::clock::{MINUTE, Moment};
 
 /// Sums over all records.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(super) struct Totals {
     pub(super) bytes: usize,
     /// Records of each stranger, by the keyed hash of its name. At most one entry per record.
     peers: BTreeMap<u32, u32>,
-    /// Records received in each second, for the oldest and the newest. At most one entry per record.
+    /// Records received in each minute, for the oldest and the newest. At most one entry per record.
     dates: BTreeMap<u64, u32>,
 }
 
@@ -24,7 +24,7 @@ impl Totals {
     pub(super) fn count<O: Overlay>(&mut self, entry: &Entry<O>) {
         self.records += 1;
         self.bytes += O::weight(&entry.item);
-        *self.dates.entry(entry.received / SECOND).or_default() += 1;
+        *self.dates.entry(entry.received / MINUTE).or_default() += 1;
         if entry.own {
             self.own += 1;
         } else {
@@ -36,7 +36,7 @@ impl Totals {
     pub(super) fn discount<O: Overlay>(&mut self, entry: &Entry<O>) {
         self.records -= 1;
         self.bytes -= O::weight(&entry.item);
-        drop_one(&mut self.dates, entry.received / SECOND);
+        drop_one(&mut self.dates, entry.received / MINUTE);
         if entry.own {
             self.own -= 1;
         } else {
@@ -49,10 +49,10 @@ impl Totals {
         self.peers.get(&from).map_or(0, |count| *count as usize)
     }
 
-    /// The first and the last moment at which a kept record was received, to the second.
+    /// The first and the last moment at which a kept record was received, to the minute.
     pub(super) fn span(&self) -> Option<(Moment, Moment)> {
         let (oldest, newest) = (self.dates.keys().next()?, self.dates.keys().next_back()?);
-        Some((oldest * SECOND, newest * SECOND))
+        Some((oldest * MINUTE, newest * MINUTE))
     }
 }
 
