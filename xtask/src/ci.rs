@@ -16,6 +16,9 @@ use crate::{changed, fuzz, outside, tidy};
 /// Seconds that each fuzz target runs for in `ci`: enough to replay the corpus and to see that it still works.
 const FUZZ_SECONDS: u64 = 15;
 
+/// What is compiled apart, because it needs another compiler or other people's stacks.
+const APART: [&str; 3] = ["tests/bench", "tests/fuzz", "tests/interop/peers/rust"];
+
 /// Before every commit: minutes, not an hour.
 pub fn quick(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("fmt", || fmt(sh))?;
@@ -39,12 +42,7 @@ pub fn full(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> 
     steps.run("clippy", || clippy(sh))?;
     steps.run("build", || Ok(cmd!(sh, "cargo build --workspace --all-features --all-targets").run()?))?;
     steps.run("tests", || tests(sh, workspace))?;
-    if workspace.packages.iter().any(|package| !package.benches.is_empty()) {
-        // Without `--bench` on its command line criterion runs every bench once and measures nothing.
-        steps.run("benches run", || {
-            Ok(cmd!(sh, "cargo test --workspace --all-features --bench * --quiet").run()?)
-        })?;
-    }
+    steps.run("every bench once", || benches(sh, workspace))?;
     steps.run("doc", || {
         let _deny = sh.push_env("RUSTDOCFLAGS", "-D warnings");
         Ok(cmd!(sh, "cargo doc --workspace --all-features --no-deps").run()?)
@@ -71,7 +69,28 @@ pub fn interop(sh: &Shell, workspace: &Workspace, arguments: &[String]) -> Resul
 }
 
 fn fmt(sh: &Shell) -> Result<()> {
-    Ok(cmd!(sh, "cargo fmt --all --check").run()?)
+    cmd!(sh, "cargo fmt --all --check").run()?;
+    for folder in APART {
+        let manifest = format!("{folder}/Cargo.toml");
+        if sh.path_exists(&manifest) {
+            cmd!(sh, "cargo fmt --manifest-path {manifest} --check").run()?;
+        }
+    }
+    Ok(())
+}
+
+/// Every bench once, without measuring: that is what benches do when `--bench` is not among their arguments, as criterion
+/// has it. Those that compare with other stacks come from a workspace of their own.
+fn benches(sh: &Shell, workspace: &Workspace) -> Result<()> {
+    if workspace.packages.iter().any(|package| !package.benches.is_empty()) {
+        cmd!(sh, "cargo test --workspace --all-features --bench * --quiet").run()?;
+    }
+    let comparisons = "tests/bench/Cargo.toml";
+    if sh.path_exists(comparisons) {
+        let target = &workspace.target;
+        cmd!(sh, "cargo test --manifest-path {comparisons} --target-dir {target} --benches --quiet").run()?;
+    }
+    Ok(())
 }
 
 fn clippy(sh: &Shell) -> Result<()> {

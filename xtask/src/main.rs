@@ -34,6 +34,8 @@ mod flags {
             cmd interop {
                 repeated arguments: String
             }
+            /// Each layer used alone, by a crate outside the workspace.
+            cmd outside {}
             /// Every benchmark, the comparisons with peers included; what follows selects by name.
             cmd bench {
                 repeated names: String
@@ -74,6 +76,7 @@ fn run(flags: &flags::Xtask, steps: &mut Steps) -> Result<()> {
         flags::XtaskCmd::Interop(interop) => {
             steps.run("interop", || ci::interop(&sh, &workspace, &interop.arguments))
         }
+        flags::XtaskCmd::Outside(_) => steps.run("outside the workspace", || outside::check(&sh, &workspace)),
         flags::XtaskCmd::Bench(bench) => bench_all(&sh, &workspace, steps, &bench.names),
         flags::XtaskCmd::Fuzz(fuzz) => steps
             .run("fuzz", || fuzz::run(&sh, &workspace, fuzz.seconds.unwrap_or(60), fuzz.target.as_deref())),
