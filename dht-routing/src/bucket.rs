@@ -227,6 +227,7 @@ mod tests {
         }
         assert!(!spare(&mut bucket, 4, Some(1)), "displaces 1, the first heard of");
         assert!(!spare(&mut bucket, 5, None), "displaces 2");
+        assert!(bucket.forget_spare(&5) && spare(&mut bucket, 5, None));
         assert!(!spare(&mut bucket, 6, Some(2)));
         assert!(!spare(&mut bucket, 7, Some(3)));
         assert!(!spare(&mut bucket, 8, None), "all of them are verified");

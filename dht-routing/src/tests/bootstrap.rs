@@ -153,9 +153,11 @@ fn the_fallback_is_asked_when_too_few_were_found() {
 fn without_seeds_the_fallback_is_asked_at_once() {
     let mut world = World::new(quiet());
     world.populate([200]);
-    world.routing.bootstrap(world.now, Vec::new(), contacts([200]), BootstrapOptions::default());
+    let options = BootstrapOptions { quick_connect_only: true, ..Default::default() };
+    world.routing.bootstrap(world.now, Vec::new(), contacts([200]), options);
     world.run(secs(40));
-    assert!(!world.bootstrapped().2.unwrap().alone);
+    let report = world.bootstrapped().2.unwrap();
+    assert_eq!((report.alone, report.peers), (false, 1));
 }
 
 #[test]
@@ -233,4 +235,16 @@ fn two_bootstraps_at_a_time_are_both_told() {
         1,
         "one check at a time for both"
     );
+}
+
+#[test]
+fn a_lookup_that_outlives_its_phase_does_not_count_for_a_later_one() {
+    let mut world = World::new(Config { resiliency: 2, ..quiet() });
+    world.populate([200, 201]);
+    let ms = Duration::from_millis;
+    let options = BootstrapOptions { settle: ms(0), discover_limit: ms(150), ..Default::default() };
+    world.routing.bootstrap(world.now, contacts([200]), contacts([201]), options);
+    world.run(secs(5));
+    let times: Vec<_> = world.lookups.iter().map(|(_, at)| at.since(Mono(secs(1000)))).collect();
+    assert_eq!(times, [ms(100), ms(350)], "the first answers at 400 and starts nothing");
 }

@@ -142,3 +142,12 @@ fn a_flood_of_candidates_leaves_checks_for_the_upkeep() {
     assert_eq!(world.checks.len(), 7);
     assert!(world.checked().contains(&200));
 }
+
+#[test]
+fn the_place_of_a_peer_that_passed_and_may_not_enter_goes_to_the_next() {
+    let mut world = World::new(Config { k: 1, latency_tolerance: secs(1), ..quiet() });
+    world.peers = BTreeMap::from([(200, secs(2)), (201, Duration::from_millis(1))]);
+    world.heard([200, 201]);
+    world.run(secs(3));
+    assert_eq!(world.table(), BTreeSet::from([201]));
+}

@@ -270,3 +270,25 @@ fn an_emptied_table_recovers_from_its_seeds() {
     world.run(secs(10));
     assert_eq!(world.table(), BTreeSet::from([128]));
 }
+
+#[test]
+fn no_more_lost_peers_are_remembered_than_the_bound_says() {
+    let mut world = World::new(Config { max_remembered: 2, ..Config::default() });
+    world.insert([128, 64, 32]);
+    for peer in [128, 64, 32] {
+        world.routing.failed(world.now, &peer, Failure::Timeout);
+    }
+    world.run(secs(6));
+    assert_eq!(world.checked(), [32, 64], "those lost last");
+}
+
+#[test]
+fn a_bucket_counts_as_refreshed_only_if_somebody_was_found() {
+    let mut world = World::new(quiet());
+    world.insert([128]);
+    world.routing.refresh(world.now, true);
+    world.run(secs(5));
+    assert_eq!(world.prefixes(), [8, 0]);
+    assert!(!world.take_events().contains(&Event::BucketRefreshed { prefix: 0 }));
+    assert_eq!(world.routing.statistics().buckets[0].refreshed, None);
+}

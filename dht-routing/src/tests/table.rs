@@ -157,6 +157,7 @@ fn a_full_table_gives_a_place_to_nearer_peers_until_buckets_are_even() {
     );
     assert_eq!(world.routing.len(), 8);
     assert_eq!(world.routing.insert(world.now, contact(66)), Ok(()), "4 + 2 + 2 becomes 3 + 3 + 2");
+    assert_eq!(world.routing.insert(world.now, contact(34)), Err(Rejected::Capacity { bucket: 2 }));
     assert_eq!(world.routing.insert(world.now, contact(67)), Err(Rejected::Capacity { bucket: 1 }));
     assert_eq!(world.routing.insert(world.now, contact(134)), Err(Rejected::Capacity { bucket: 0 }));
 }
