@@ -96,10 +96,9 @@ impl<O: Overlay> Lone<O> {
         result: Result<(Response<O>, Duration), Failure>,
         common: &mut Common<O>,
     ) {
-        let id = self.id;
-        let to = self.to.clone();
+        let (id, to, attempts) = (self.id, self.to.clone(), self.attempts);
         self.forget(answered, common);
-        common.out.push_back(Output::Lone { id, to, result });
+        common.out.push_back(Output::Lone { id, to, result, attempts });
     }
 
     /// Over without a word.

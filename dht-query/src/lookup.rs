@@ -5,7 +5,8 @@
 //! requests go to peers that the next answer makes irrelevant, so the window is `approach`. A peer that has answered and
 //! *still* is among the k nearest knew (almost) nobody closer: the answers converge, and the window opens in proportion,
 //! to `alpha` once `beta` such peers have answered. From then on every request asks a peer that has to confirm the
-//! result anyway. Failures and overdue requests open it too, one for one, until the next answer.
+//! result anyway. Failures and overdue requests open it too, one for one: where peers are mute, one more in flight costs
+//! less than the silence.
 //!
 //! The lookup is done when the k nearest of use have answered. Go's rule - the `beta` nearest answered, then a follow-up
 //! over the rest of the k nearest - comes to the same peers; here its second half is the open window, so newcomers of
@@ -25,6 +26,8 @@ pub(crate) struct Rules {
     pub(crate) approach: usize,
     pub(crate) beta: usize,
     pub(crate) retries: u32,
+    /// Whether only peers that give a ticket are of use: a store on a network that asks for them.
+    pub(crate) tickets: bool,
     /// Candidates kept, asked ones included: those are never forgotten, so that nobody is asked twice.
     pub(crate) max: usize,
 }
@@ -79,7 +82,7 @@ pub(crate) struct Lookup<O: Overlay> {
     candidates: Vec<Candidate<O>>,
     waiting: usize,
     answered: usize,
-    /// Failures and overdue requests since the last answer.
+    /// Requests that failed or were overdue.
     setbacks: usize,
 }
 
@@ -121,7 +124,12 @@ impl<O: Overlay> Lookup<O> {
                 State::Heard(when) if when <= now => ready = ready.or(Some(at)),
                 State::Heard(when) => wake = Some(wake.map_or(when, |wake: Mono| wake.min(when))),
                 State::Waiting => holding = true,
-                State::Queried => converged += 1,
+                State::Queried => {
+                    converged += 1;
+                    if self.rules.tickets && candidate.ticket.is_none() {
+                        continue;
+                    }
+                }
                 State::Elsewhere(false) => {}
                 State::Overdue => {
                     holding = true;
@@ -135,18 +143,16 @@ impl<O: Overlay> Lookup<O> {
             }
         }
         match ready {
-            Some(at) if self.waiting < self.window(converged).min(limit.max(self.rules.approach)) => {
-                Next::Ask(at)
-            }
+            Some(at) if self.waiting < self.window(converged, limit) => Next::Ask(at),
             None if wake.is_none() && !holding => self.end(useful),
             _ => Next::Wait(wake),
         }
     }
 
-    fn window(&self, converged: usize) -> usize {
+    fn window(&self, converged: usize, limit: usize) -> usize {
         let Rules { alpha, approach, beta, .. } = self.rules;
-        let opened = (alpha - approach) * converged.min(beta) / beta;
-        (approach + opened + self.setbacks).min(alpha)
+        let opened = approach + (alpha - approach) * converged.min(beta) / beta;
+        (opened.min(limit.max(approach)) + self.setbacks).min(alpha)
     }
 
     /// Nothing is left to do among the k nearest, `useful` of them.
@@ -191,7 +197,6 @@ impl<O: Overlay> Lookup<O> {
         candidate.ticket = ticket;
         self.waiting -= usize::from(was == State::Waiting);
         self.answered += 1;
-        self.setbacks = 0;
         true
     }
 

@@ -36,6 +36,8 @@ pub enum Output<O: Overlay> {
         to: Contact<O>,
         /// The answer and its round-trip time.
         result: Result<(Response<O>, Duration), Failure>,
+        /// How often it was sent, the first time included; 0 when there was no room for it.
+        attempts: u32,
     },
     /// A peer answered one of our requests: it is alive.
     Answered {

@@ -156,7 +156,7 @@ impl<O: Overlay> Queries<O> {
     pub fn request(&mut self, now: Now, to: Contact<O>, request: Request<O>, timeout: Duration) -> RequestId {
         let id = self.common.requests.name();
         if self.lone.len() >= self.common.config.max_lone {
-            self.common.out.push_back(Output::Lone { id, to, result: Err(Failure::Overloaded) });
+            self.common.out.push_back(Output::Lone { id, to, result: Err(Failure::Overloaded), attempts: 0 });
         } else {
             let lone = Lone::start(now.mono, id, to, request, timeout, &mut self.common);
             self.lone.insert(id, lone);

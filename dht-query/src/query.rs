@@ -79,6 +79,7 @@ impl<O: Overlay> Query<O> {
             approach: config.approach,
             beta: config.beta,
             retries: config.retries,
+            tickets: O::TICKETED && matches!(goal, Goal::Store { .. }),
             max: config.max_candidates,
         };
         let key = O::key_of(&target);
@@ -336,7 +337,7 @@ impl<O: Overlay> Query<O> {
         for (id, _) in std::mem::take(&mut self.running) {
             common.disown(id);
         }
-        // Where tickets are asked for, a peer that gave none takes no stores; the next nearest does.
+        // Where tickets are asked for, a peer that gave none takes no stores; the lookup went on to the next nearest.
         let peers =
             self.paths.closest(usize::MAX, false).into_iter().filter(|c| !O::TICKETED || c.ticket.is_some());
         let peers = peers.take(common.config.k).map(|c| (c.contact.clone(), c.ticket.clone()));

@@ -1,7 +1,8 @@
 //! How long an answer usually takes, so that a request that takes much longer can be told from one that is on its way.
 //!
 //! One estimate for the whole node: most peers of a lookup are asked once, so a peer's own history is no help. Smoothed
-//! mean and deviation as in RFC 6298, with two changes that lookups ask for. The deviation counts six times, not four:
+//! mean and deviation as in RFC 6298, with two changes that lookups ask for. The deviation counts six times, not four,
+//! and moves by an eighth, not a quarter:
 //! round trips to strangers have a heavy tail (half of them begin with a handshake), and six keeps false alarms below one
 //! in a hundred for log-normal delays. And overdue answers do not count while they are a minority: otherwise one slow
 //! peer in eight would raise the estimate to the hard limit and end all hedging.
@@ -39,7 +40,7 @@ impl RttEstimate {
         if overdue && self.overdue <= MAJORITY {
             return;
         }
-        self.deviation = self.deviation * 3 / 4 + smoothed.abs_diff(rtt) / 4;
+        self.deviation = self.deviation * 7 / 8 + smoothed.abs_diff(rtt) / 8;
         self.smoothed = Some(smoothed * 7 / 8 + rtt / 8);
     }
 

@@ -334,7 +334,7 @@ impl Model {
                 peers.values().filter(|p| p.1 != State::Failed).take(K).map(|p| p.0).collect();
             Cost { requests, hops, took: now, recall: graph.recall(target, &found) }
         };
-        let mut ask = |id: u64, now: Duration, mix: &mut Mix| {
+        let ask = |id: u64, now: Duration, mix: &mut Mix| {
             let after = if graph.is_silent(id) { Duration::from_secs(10) } else { rtt(mix) };
             (now + after, id ^ target)
         };
