@@ -3,6 +3,8 @@
 //! Rows live in a slab and are found through two ordered sets of places, one of rows with strangers' records (which can be
 //! evicted), one of rows with own ones (which cannot). The same sets order scans and evictions.
 
+mod room;
+
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
@@ -19,6 +21,8 @@ use super::{
     row::{Entries, Entry, Place, Row},
     totals::Totals,
 };
+use room::Newcomer;
+
 use crate::{
     Bound, Lease, Saved, Statistics, StoreError, Stored, Validator,
     clock::{Clock, Moment, SECOND, nanos},
@@ -270,52 +274,6 @@ impl<O: Overlay> Shelf<O> {
         Ok(())
     }
 
-    /// Whom to evict so that `records` and `bytes` fit: the farthest first, of one row the least proven first.
-    fn victims(
-        &self,
-        records: usize,
-        bytes: usize,
-        newcomer: &Newcomer<'_, O>,
-    ) -> Result<Vec<(u32, O::Slot)>, StoreError> {
-        let over_records = records.saturating_sub(self.config.max_records);
-        let over_bytes = bytes.saturating_sub(self.config.max_bytes);
-        let (mut victims, mut freed) = (Vec::new(), 0);
-        for place in self.strangers.iter().rev() {
-            let enough = victims.len() >= over_records && freed >= over_bytes;
-            if enough || !newcomer.own && place.distance <= newcomer.distance {
-                break;
-            }
-            let row = &self.rows[place.id as usize];
-            let beside = newcomer.row == Some(place.id);
-            let mut order: Vec<_> = row
-                .strangers()
-                .map(|(_, entry)| (entry.standing(), entry))
-                .filter(|(_, entry)| {
-                    !(beside && newcomer.slot.is_some_and(|slot| O::slot(&entry.item) == *slot))
-                })
-                .collect();
-            order.sort_by_key(|(standing, _)| *standing);
-            let taken = victims.len();
-            for (_, entry) in order {
-                if victims.len() >= over_records && freed >= over_bytes {
-                    break;
-                }
-                freed += O::weight(&entry.item);
-                victims.push((place.id, O::slot(&entry.item)));
-            }
-            if victims.len() - taken == row.entries.len() && !beside {
-                freed += O::query_weight(&row.query);
-            }
-        }
-        if victims.len() < over_records {
-            return Err(StoreError::Full { what: Bound::Records, limit: self.config.max_records });
-        }
-        if freed < over_bytes {
-            return Err(StoreError::Full { what: Bound::Bytes, limit: self.config.max_bytes });
-        }
-        Ok(victims)
-    }
-
     fn evict(&mut self, victims: Vec<(u32, O::Slot)>) {
         for (id, slot) in victims {
             self.retain(id, |entry| O::slot(&entry.item) != slot);
@@ -435,14 +393,4 @@ impl<O: Overlay> Shelf<O> {
         let received = self.clock.wall(entry.received);
         Stored { item: entry.item.clone(), received, expires: self.clock.wall(entry.expires) }
     }
-}
-
-/// What asks for room.
-struct Newcomer<'a, O: Overlay> {
-    own: bool,
-    distance: u64,
-    /// Its query's row, which stays when it is emptied.
-    row: Option<u32>,
-    /// The slot it takes over, which is not to be evicted.
-    slot: Option<&'a O::Slot>,
 }
