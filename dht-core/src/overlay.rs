@@ -67,6 +67,11 @@ pub trait Overlay: Sized + Send + Sync + 'static {
     fn detach(contact: Contact<Self>) -> Contact<Self> {
         contact
     }
+
+    /// The same item, owning its bytes, for the same reason.
+    fn detach_item(item: Self::Item) -> Self::Item {
+        item
+    }
 }
 
 /// A peer and where it can be reached.
