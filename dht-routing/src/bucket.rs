@@ -122,9 +122,8 @@ impl<O: Overlay> Bucket<O> {
     pub(crate) fn push(&mut self, prefix: u64, entry: Entry<O>, k: usize) {
         let len = self.entries.len();
         if len == self.entries.capacity() {
-            let more = (len * 2).max(4).min(k).max(len + 1) - len;
-            self.entries.reserve_exact(more);
-            self.prefixes.reserve_exact(more);
+            self.entries.reserve_exact(growth(len, k));
+            self.prefixes.reserve_exact(growth(len, k));
         }
         self.prefixes.push(prefix);
         self.entries.push(entry);
@@ -166,6 +165,9 @@ impl<O: Overlay> Bucket<O> {
                 _ => return false,
             }
         }
+        if self.spares.len() == self.spares.capacity() {
+            self.spares.reserve_exact(growth(self.spares.len(), limit));
+        }
         let at = self.spares.partition_point(|spare| spare.verified <= verified);
         self.spares.insert(at, Spare { contact, verified });
         self.spares.len() > before
@@ -190,6 +192,11 @@ impl<O: Overlay> Bucket<O> {
         let found = self.spares.iter().position(|spare| spare.contact.peer == *peer);
         found.map(|i| self.spares.remove(i)).is_some()
     }
+}
+
+/// How many places a full vector of `len` grows by: it doubles, and stops at the `limit` it will never exceed.
+fn growth(len: usize, limit: usize) -> usize {
+    (len * 2).max(4).min(limit).max(len + 1) - len
 }
 
 #[cfg(test)]
