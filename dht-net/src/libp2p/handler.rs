@@ -277,7 +277,7 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
             if kept && self.heard + config.ping_interval <= now {
                 // Measured from here on, whether the ping is answered or the connection ends by it.
                 self.heard = now;
-                self.probe(None, now);
+                self.check(now);
             }
             return true;
         }

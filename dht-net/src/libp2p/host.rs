@@ -2,6 +2,8 @@
 
 use std::{
     convert::Infallible,
+    io,
+    net::TcpListener,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,6 +17,7 @@ use libp2p::{
     core::upgrade::Version,
     identify,
     identity::Keypair,
+    multiaddr::Protocol,
     swarm::{self, NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -142,6 +145,7 @@ impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
     pub(super) async fn listen(&mut self) -> Result<(), StartError> {
         for addr in self.hub.config.listen.clone() {
             let failed = |cause: String| StartError::Listen { addr: addr.clone(), cause };
+            is_free(&addr).map_err(|error| failed(error.to_string()))?;
             let id = self.swarm.listen_on(addr.clone()).map_err(|error| failed(error.to_string()))?;
             let give_up = Instant::now() + LISTENING;
             while let Ok(event) = tokio::time::timeout_at(give_up, self.swarm.select_next_some()).await {
@@ -263,6 +267,14 @@ impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
             self.swarm.close_connection(connection);
         }
     }
+}
+
+/// Whether nobody listens on this TCP port. libp2p shares ports, so that it can dial from the one it listens on: a
+/// second program on the same port would be taken in silence and get a part of the connections.
+fn is_free(addr: &Multiaddr) -> io::Result<()> {
+    let mut parts = addr.iter();
+    let (Some(ip), Some(Protocol::Tcp(port))) = (ip::ip_of(addr), parts.nth(1)) else { return Ok(()) };
+    TcpListener::bind((ip, port)).map(drop)
 }
 
 fn limits(config: &Config) -> ConnectionLimits {

@@ -413,15 +413,6 @@ impl<O: HostOverlay, C> Hub<O, C> {
             directory.peers.values().flat_map(|peer| peer.connections.iter().cloned()).collect()
         })
     }
-
-    /// Peers with a connection, and jobs that wait for one.
-    #[cfg(test)]
-    pub(super) fn census(&self) -> (usize, usize) {
-        self.with(|directory| {
-            let peers = directory.peers.values();
-            (directory.peers.len(), peers.map(|peer| peer.parked.len()).sum())
-        })
-    }
 }
 
 /// Gives the job to the least loaded connection of the peer; back when it has none.

@@ -23,16 +23,14 @@ use super::{
 
 /// Reused streams that died unread, after which streams are not reused on this connection.
 const MAX_FAULTS: u8 = 3;
-/// Pings of one connection that are under way at the same time.
-const MAX_PROBES: usize = 8;
 
 /// What a stream of ours is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
     /// Requests.
     Dht,
-    /// A ping that was asked for.
-    Ask(RequestId),
+    /// A ping for those who asked for one.
+    Ask,
     /// A ping that shows whether the connection still lives, and by when it must.
     Alive(Instant),
 }
@@ -42,7 +40,7 @@ impl Open {
     pub(super) fn deadline(self) -> Option<Instant> {
         match self {
             Self::Alive(deadline) => Some(deadline),
-            Self::Dht | Self::Ask(_) => None,
+            Self::Dht | Self::Ask => None,
         }
     }
 }
@@ -55,8 +53,11 @@ pub(super) struct Sending<O: Overlay> {
     fresh: VecDeque<Job<O>>,
     /// Streams being opened.
     opening: usize,
-    /// Pings being opened or under way.
-    probes: Vec<RequestId>,
+    /// Who waits for the ping that is under way: stock peers answer one at a time.
+    asking: Vec<RequestId>,
+    /// Who asked meanwhile and shares the next one.
+    to_ask: Vec<RequestId>,
+    probing: bool,
     faults: u8,
 }
 
@@ -78,20 +79,26 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
     pub(super) fn queue(&mut self, job: Job<O>) {
         match job.task {
             Task::Connect => self.finish(job.id, Ok(Response::default())),
-            Task::Ask(Request::Ping) if self.sending.probes.len() >= MAX_PROBES => {
-                self.finish(job.id, Err(Failure::Overloaded));
+            Task::Ask(Request::Ping) => {
+                self.sending.to_ask.push(job.id);
+                self.ask_next();
             }
-            Task::Ask(Request::Ping) => self.probe(Some(job.id), Instant::now()),
             Task::Ask(_) => self.sending.queue.push_back(job),
         }
     }
 
     /// Nobody waits for this any more. A stream that nobody waits on is reset, which frees the other side too.
     pub(super) fn forget(&mut self, id: RequestId) {
-        let waiting = self.sending.queue.len() + self.sending.fresh.len();
-        self.sending.queue.retain(|job| job.id != id);
-        self.sending.fresh.retain(|job| job.id != id);
-        if self.sending.queue.len() + self.sending.fresh.len() < waiting {
+        let Sending { queue, fresh, asking, to_ask, .. } = &mut self.sending;
+        let waiting = queue.len() + fresh.len() + asking.len() + to_ask.len();
+        queue.retain(|job| job.id != id);
+        fresh.retain(|job| job.id != id);
+        asking.retain(|asked| *asked != id);
+        to_ask.retain(|asked| *asked != id);
+        if queue.len() + fresh.len() + asking.len() + to_ask.len() < waiting {
+            if asking.is_empty() {
+                self.stop_asking();
+            }
             return self.mailbox.done();
         }
         let found = self.slots.iter_mut().find_map(|(slot, channel)| match channel {
@@ -99,7 +106,6 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
                 (true, wanted) => Some((slot, wanted)),
                 (false, _) => None,
             },
-            Channel::Probe(_, Open::Ask(asked)) if *asked == id => Some((slot, false)),
             _ => None,
         });
         if let Some((slot, wanted)) = found {
@@ -107,10 +113,7 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
                 self.slots.remove(slot);
             }
             self.mailbox.done();
-        } else if self.sending.probes.contains(&id) {
-            self.mailbox.done();
         }
-        self.sending.probes.retain(|probe| *probe != id);
     }
 
     /// Puts requests on streams, or has streams opened; `true` when a stream has something to write by that.
@@ -185,8 +188,8 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
                 }
             }
             // Forgotten while it was being opened.
-            Open::Ask(id) if !self.sending.probes.contains(&id) => {}
-            Open::Ask(_) | Open::Alive(_) => {
+            Open::Ask if self.sending.asking.is_empty() => self.probing_ended(),
+            Open::Ask | Open::Alive(_) => {
                 if self.slots.insert(Channel::Probe(Probe::new(stream), what)).is_err() {
                     self.probed(what, Poll::Ready(Err(io::ErrorKind::OutOfMemory.into())), now);
                 }
@@ -201,7 +204,7 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
             StreamUpgradeError::Apply(_) | StreamUpgradeError::Io(_) => Failure::Reset,
         };
         if what != Open::Dht {
-            return self.ping_failed(what, why);
+            return self.ping_ended(what, Err(why));
         }
         self.sending.opening = self.sending.opening.saturating_sub(1);
         let lost = if why == Failure::Unsupported { usize::MAX } else { 1 };
@@ -232,46 +235,61 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
         }
     }
 
-    /// Opens a ping: one that was asked for, or one that tells whether the connection lives.
-    pub(super) fn probe(&mut self, asked: Option<RequestId>, now: Instant) {
-        let what = match asked {
-            Some(id) => {
-                self.sending.probes.push(id);
-                Open::Ask(id)
-            }
-            None => Open::Alive(now + self.hub.config.ping_timeout),
-        };
-        self.open(what);
+    /// Pings to see whether the connection lives.
+    pub(super) fn check(&mut self, now: Instant) {
+        self.open(Open::Alive(now + self.hub.config.ping_timeout));
+    }
+
+    /// Pings for those who asked, one ping at a time.
+    fn ask_next(&mut self) {
+        if !self.sending.probing && !self.sending.to_ask.is_empty() {
+            self.sending.probing = true;
+            self.sending.asking = std::mem::take(&mut self.sending.to_ask);
+            self.open(Open::Ask);
+        }
+    }
+
+    /// Nobody waits for the ping that is under way any more.
+    fn stop_asking(&mut self) {
+        let asked = |channel: &Channel<O>| matches!(channel, Channel::Probe(_, Open::Ask));
+        let slot = self.slots.iter().find(|(_, channel)| asked(channel)).map(|(slot, _)| slot);
+        if let Some(slot) = slot {
+            self.slots.remove(slot);
+            self.probing_ended();
+        }
+    }
+
+    fn probing_ended(&mut self) {
+        self.sending.probing = false;
+        self.ask_next();
     }
 
     /// A ping came to an end (`Pending`: its deadline passed).
     pub(super) fn probed(&mut self, what: Open, result: Poll<io::Result<bool>>, now: Instant) {
-        match result {
+        let result = match result {
             Poll::Ready(Ok(true)) => {
                 self.heard = now;
-                if let Open::Ask(id) = what {
-                    self.sending.probes.retain(|probe| *probe != id);
-                    self.mailbox.touch(now);
-                    self.finish(id, Ok(Response::default()));
-                }
+                self.mailbox.touch(now);
+                Ok(Response::default())
             }
-            Poll::Ready(Ok(false)) => self.ping_failed(what, Failure::Malformed),
-            Poll::Ready(Err(error)) if is_refusal(&error) => self.ping_failed(what, Failure::Unsupported),
-            Poll::Ready(Err(_)) => self.ping_failed(what, Failure::Reset),
-            Poll::Pending => self.ping_failed(what, Failure::Timeout),
-        }
+            Poll::Ready(Ok(false)) => Err(Failure::Malformed),
+            Poll::Ready(Err(error)) if is_refusal(&error) => Err(Failure::Unsupported),
+            Poll::Ready(Err(_)) => Err(Failure::Reset),
+            Poll::Pending => Err(Failure::Timeout),
+        };
+        self.ping_ended(what, result);
     }
 
-    fn ping_failed(&mut self, what: Open, why: Failure) {
+    fn ping_ended(&mut self, what: Open, result: Result<Response<O>, Failure>) {
         match what {
-            Open::Ask(id) => {
-                if self.sending.probes.contains(&id) {
-                    self.sending.probes.retain(|probe| *probe != id);
-                    self.finish(id, Err(why));
+            Open::Ask => {
+                for id in std::mem::take(&mut self.sending.asking) {
+                    self.finish(id, result.clone());
                 }
+                self.probing_ended();
             }
             // Whoever declines the protocol is alive.
-            Open::Alive(_) if why != Failure::Unsupported => {
+            Open::Alive(_) if !matches!(result, Ok(_) | Err(Failure::Unsupported)) => {
                 self.output.push_back(ConnectionHandlerEvent::NotifyBehaviour(Notice::Dead));
             }
             Open::Alive(_) | Open::Dht => {}
@@ -288,7 +306,7 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
         for job in waiting {
             self.hub.again(&peer, job);
         }
-        for id in std::mem::take(&mut self.sending.probes) {
+        for id in self.sending.asking.drain(..).chain(self.sending.to_ask.drain(..)) {
             self.hub.emit(Event::Failure(id, Failure::Reset));
         }
         let streams: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
