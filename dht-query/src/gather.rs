@@ -101,7 +101,7 @@ impl<O: Overlay> Gather<O> {
             return false;
         }
         self.bytes = bytes;
-        best.item = item.clone();
+        best.item = O::detach_item(item.clone());
         best.holders.clear();
         if corrects {
             best.holders.insert(from.clone());
@@ -117,7 +117,7 @@ impl<O: Overlay> Gather<O> {
         match self.slots.entry(O::slot(item)) {
             Entry::Occupied(_) => false,
             Entry::Vacant(slot) => {
-                slot.insert(Best { item: item.clone(), holders: BTreeSet::new() });
+                slot.insert(Best { item: O::detach_item(item.clone()), holders: BTreeSet::new() });
                 self.bytes = bytes;
                 true
             }
@@ -141,5 +141,61 @@ impl<O: Overlay> Gather<O> {
 
     pub(crate) fn into_items(self) -> Vec<O::Item> {
         self.slots.into_values().map(|best| best.item).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dht_core::testing::{Tiny, TinyItem, TinyQuery};
+
+    /// Versions of the same ten are equally good, as records are that differ in when they were received.
+    struct ByTens;
+
+    impl Judge<Tiny> for ByTens {
+        fn is_valid(&self, _: &TinyQuery, item: &TinyItem) -> bool {
+            item.version > 0
+        }
+        fn best(&self, _: &TinyQuery, items: &[TinyItem]) -> Option<usize> {
+            (0..items.len()).rev().max_by_key(|i| items[*i].version / 10)
+        }
+    }
+
+    fn gather(query: TinyQuery) -> Gather<Tiny> {
+        Gather::new(query, &QueryOptions::default(), &Config::default())
+    }
+
+    #[test]
+    fn equals_are_no_news_and_their_holders_are_up_to_date() {
+        let mut gather = gather(TinyQuery::Value(1));
+        let take = |gather: &mut Gather<Tiny>, from: u8, version| {
+            gather.take(&from, vec![TinyItem::value(version)], &ByTens)
+        };
+        assert_eq!(take(&mut gather, 1, 20), (1, vec![TinyItem::value(20)]));
+        assert_eq!(take(&mut gather, 2, 25), (1, vec![]));
+        assert_eq!(take(&mut gather, 3, 19), (1, vec![]));
+        assert_eq!(take(&mut gather, 4, 0), (0, vec![]));
+        assert_eq!([1, 2, 3, 4].map(|peer| gather.is_outdated(&peer)), [false, false, true, true]);
+        // A better one makes everybody before it outdated.
+        assert_eq!(take(&mut gather, 5, 30), (1, vec![TinyItem::value(30)]));
+        assert_eq!([1, 2, 5].map(|peer| gather.is_outdated(&peer)), [true, true, false]);
+        assert_eq!(gather.into_items(), [TinyItem::value(30)]);
+    }
+
+    #[test]
+    fn one_answer_counts_once_however_many_items_it_has() {
+        let mut gather = Gather::<Tiny>::new(
+            TinyQuery::Value(1),
+            &QueryOptions { quorum: Some(3), ..QueryOptions::default() },
+            &Config::default(),
+        );
+        gather.take_local(vec![TinyItem::value(1), TinyItem::value(2)]);
+        assert_eq!(gather.missing(), 2);
+        gather.take(&1, vec![TinyItem::value(3), TinyItem::value(4), TinyItem::value(0)], &ByTens);
+        assert_eq!((gather.missing(), gather.is_enough()), (1, false));
+        gather.take(&2, vec![TinyItem::value(0)], &ByTens);
+        assert!(!gather.is_enough());
+        gather.take(&3, vec![TinyItem::value(1)], &ByTens);
+        assert!(gather.is_enough());
     }
 }

@@ -291,3 +291,6 @@ impl<O: Overlay> Lookup<O> {
         self.candidates.binary_search_by(|c| c.distance.cmp(distance).then_with(|| c.contact.peer.cmp(peer)))
     }
 }
+
+#[cfg(test)]
+mod tests;

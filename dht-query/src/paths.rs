@@ -170,3 +170,60 @@ impl<O: Overlay> Paths<O> {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dht_core::{Failure, Key, testing::Tiny};
+    use proptest::{collection, prelude::*};
+
+    const RULES: Rules = Rules { k: 4, alpha: 6, approach: 3, beta: 2, retries: 0, tickets: false, max: 90 };
+
+    fn contacts(peers: &[u8]) -> Vec<(DistanceOf<Tiny>, Contact<Tiny>)> {
+        use dht_core::KadKey;
+        peers.iter().map(|peer| (Key([0]).distance(&Key([*peer])), Contact::new(*peer, 1))).collect()
+    }
+
+    proptest! {
+        /// Paths ask disjoint sets of peers, only such as they heard of themselves, and end together.
+        #[test]
+        fn paths_share_no_peer(
+            count in 1..4usize,
+            seeds in collection::btree_set(any::<u8>(), 1..30),
+            events in collection::vec((any::<usize>(), any::<bool>(), collection::vec(any::<u8>(), 0..30)), 0..99),
+        ) {
+            let seeds: Vec<u8> = seeds.into_iter().collect();
+            let mut paths = Paths::<Tiny>::new(Key([0]), RULES, count, contacts(&seeds));
+            let mut heard: Vec<Vec<u8>> = vec![Vec::new(); count];
+            for (i, seed) in seeds.iter().enumerate() {
+                heard[i % count].push(*seed);
+            }
+            let (mut owner, mut running) = (BTreeMap::new(), Vec::new());
+            let mut events = events.into_iter();
+            loop {
+                match paths.next(Mono::default(), usize::MAX, |_| Mono::default()) {
+                    Step::Ask { path, contact } => {
+                        prop_assert!(heard[path].contains(&contact.peer));
+                        prop_assert_eq!(owner.insert(contact.peer, path), None);
+                        running.push((path, contact.peer));
+                        prop_assert!(running.len() <= RULES.alpha);
+                        continue;
+                    }
+                    Step::Done => break,
+                    Step::Wait(_) => prop_assert!(!running.is_empty(), "it waits for nobody"),
+                }
+                let (which, ok, named) = events.next().unwrap_or((0, true, vec![]));
+                let (path, peer) = running.remove(which % running.len());
+                if ok {
+                    paths.answered(path, &peer, contacts(&named), None);
+                    heard[path].extend(named);
+                } else {
+                    paths.failed(path, &peer, Failure::Reset);
+                }
+            }
+            let closest: Vec<u8> = paths.closest(RULES.k, false).iter().map(|c| c.contact.peer).collect();
+            prop_assert!(closest.windows(2).all(|two| two[0] < two[1]));
+            prop_assert!(closest.len() <= RULES.k && closest.iter().all(|peer| owner.contains_key(peer)));
+        }
+    }
+}

@@ -3,20 +3,24 @@
 //! A query hears of outcomes (`answered`, `failed`, `alarm`) and is driven after each: it sends what its window allows,
 //! says when it must be woken, or ends. It ends once, by itself or at its deadline at the latest.
 
-use std::{collections::BTreeMap, time::Duration};
+mod ending;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use dht_core::{
-    Contact, ErrorKind, Failure, Mono, Observation, OperationKind, Outcome, Overlay, Request, RequestId,
-    Response,
+    Contact, Failure, KadKey, Mono, Observation, OperationKind, Overlay, Request, RequestId, Response,
 };
 
 use crate::{
-    Finished, Judge, Output, Progress, QueryId, QueryOptions, Reason, Receipt, Step, StepOutcome,
+    Judge, Output, Progress, QueryId, QueryOptions, Reason, Step, StepOutcome,
     common::Common,
     gather::Gather,
     inflight::{Alarm, Owner},
     intake::intake,
-    lookup::Rules,
+    lookup::{DistanceOf, Rules},
     paths::{self, Paths},
     place::{self, Place},
 };
@@ -130,7 +134,7 @@ impl<O: Overlay> Query<O> {
 
     /// Makes a store start with its placing.
     pub(crate) fn place_at(&mut self, peers: Vec<(Contact<O>, Option<O::Ticket>)>, common: &Common<O>) {
-        let mut named = std::collections::BTreeSet::new();
+        let mut named = BTreeSet::new();
         let peers = peers.into_iter().filter(|(contact, ticket)| {
             contact.peer != common.local
                 && (ticket.is_some() || !O::TICKETED)
@@ -368,51 +372,6 @@ impl<O: Overlay> Query<O> {
         }
     }
 
-    /// The query is over: what still runs is dropped and the result goes out.
-    pub(crate) fn finish(mut self, now: Mono, reason: Reason, common: &mut Common<O>) {
-        for (id, _) in std::mem::take(&mut self.running) {
-            match reason {
-                Reason::Cancelled => common.forget(id),
-                _ => common.disown(id),
-            }
-        }
-        let k = common.config.k;
-        let confirmed_only = matches!(reason, Reason::Complete | Reason::Exhausted);
-        let closest = self.paths.closest(k, !confirmed_only);
-        let took = now.since(self.started);
-        let kind = self.goal.kind();
-        let outdated = match &self.goal {
-            Goal::Fetch(gather) => {
-                let answered = self.paths.closest(k, false);
-                let lacking = answered.into_iter().filter(|c| gather.is_outdated(&c.contact.peer));
-                lacking.map(|c| (c.contact.clone(), c.ticket.clone())).collect()
-            }
-            _ => Vec::new(),
-        };
-        let nearest = self.paths.closest(1, false).first().map_or(0, |candidate| candidate.hop);
-        let mut finished = Finished {
-            reason,
-            confirmed: closest.iter().filter(|c| c.state == crate::lookup::State::Queried).count(),
-            closest: closest.into_iter().map(|c| c.contact.clone()).collect(),
-            items: Vec::new(),
-            outdated,
-            receipt: self.place.as_ref().map_or_else(Receipt::default, Place::receipt),
-            found: None,
-            requests: self.requests,
-            hops: self.hops.unwrap_or(nearest),
-            took,
-        };
-        match self.goal {
-            Goal::Fetch(gather) => finished.items = gather.into_items(),
-            Goal::FindPeer { found, .. } => finished.found = found,
-            Goal::Closest | Goal::Store { .. } => {}
-        }
-        let outcome = outcome(kind, &finished);
-        let requests = self.requests;
-        common.out.push_back(Output::Observed(Observation::QueryFinished { kind, outcome, took, requests }));
-        common.out.push_back(Output::Finished(self.id, finished));
-    }
-
     fn step(&self, now: Mono, path: usize, peer: &O::PeerId, outcome: StepOutcome, common: &mut Common<O>) {
         if self.trace {
             let (hop, distance) = self.paths.place(path, peer);
@@ -432,8 +391,7 @@ impl<O: Overlay> Goal<O> {
     }
 }
 
-fn distance<O: Overlay>(key: &O::Key, contact: &Contact<O>) -> crate::lookup::DistanceOf<O> {
-    use dht_core::KadKey;
+fn distance<O: Overlay>(key: &O::Key, contact: &Contact<O>) -> DistanceOf<O> {
     key.distance(&contact.key())
 }
 
@@ -445,21 +403,4 @@ fn reserve(timeout: Duration) -> Duration {
 /// Stores in flight at once: all of the k closest with the usual numbers.
 fn parallel<O: Overlay>(common: &Common<O>) -> usize {
     common.config.alpha.saturating_mul(2)
-}
-
-/// What the end of a query means to whoever counts.
-fn outcome<O: Overlay>(kind: OperationKind, finished: &Finished<O>) -> Outcome {
-    let reached = match kind {
-        OperationKind::Closest => matches!(finished.reason, Reason::Complete | Reason::Enough),
-        OperationKind::Fetch => !finished.items.is_empty(),
-        OperationKind::Store => !finished.receipt.stored.is_empty(),
-    };
-    match finished.reason {
-        Reason::Cancelled => Outcome::Cancelled,
-        _ if reached => Outcome::Ok,
-        Reason::Timeout => Outcome::Failed(ErrorKind::Timeout),
-        Reason::NoPeers => Outcome::Failed(ErrorKind::Routing),
-        Reason::Complete if kind == OperationKind::Fetch => Outcome::NotFound,
-        _ => Outcome::Failed(ErrorKind::Query),
-    }
 }

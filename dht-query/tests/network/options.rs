@@ -18,7 +18,7 @@ fn small() -> Config {
 fn lookup(config: Config, options: QueryOptions) -> (World<Tiny>, Finished<Tiny>) {
     let mut world = World::new(config).with(1..=100);
     let options = QueryOptions { trace: true, ..options };
-    let id = world.queries.closest(world.now, 1, contacts(80..100), options).unwrap();
+    let id = world.queries.closest(world.now, 1, contacts(80..100), options).expect("the first query");
     let result = world.finish(id);
     (world, result)
 }
@@ -32,8 +32,10 @@ fn puts(config: Config, way: Way) -> (World<Tiny>, Finished<Tiny>) {
     world.peer(1).way = way;
     let peers = vec![(contact(1), None)];
     let query = TinyQuery::Value(1);
-    let id =
-        world.queries.store_at(world.now, query, TinyItem::value(1), peers, QueryOptions::default()).unwrap();
+    let id = world
+        .queries
+        .store_at(world.now, query, TinyItem::value(1), peers, QueryOptions::default())
+        .expect("the first query");
     let result = world.finish(id);
     (world, result)
 }

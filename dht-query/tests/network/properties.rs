@@ -137,7 +137,7 @@ fn start<O: Little>(world: &mut World<O>, wish: &Wish, seeds: &[u8], options: Qu
             queries.store_at(now, query, item, peers, options)
         }
     }
-    .unwrap()
+    .expect("few queries run")
 }
 
 fn target(wish: &Wish) -> u8 {
