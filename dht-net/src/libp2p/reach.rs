@@ -181,7 +181,7 @@ mod tests {
             &addr("/ip4/192.168.0.9/udp/9/quic-v1"),
             later,
         );
-        assert_eq!(reach.recheck(later), [quic.clone()], "the neighbour proves nothing");
+        assert_eq!(reach.recheck(later), std::slice::from_ref(&quic), "the neighbour proves nothing");
         assert!(!reach.fail(&quic) && reach.fail(&quic) && !reach.fail(&quic));
         assert!(!reach.fail(&tcp) && !reach.confirm(&tcp, later) && !reach.fail(&tcp));
     }

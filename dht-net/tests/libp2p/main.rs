@@ -1,12 +1,14 @@
 //! The libp2p host on the loopback interface: against itself, and against stock peers that misbehave.
 
+#![allow(clippy::unwrap_used)] // a test that fails may panic
+
 mod dialect;
 mod faults;
 mod harness;
 mod limits;
 mod stock;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dht_core::{Contact, Failure, Request, RequestId};
 use dht_net::{
@@ -18,6 +20,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use harness::{Server, config, contact, host, outcome, within};
 use libp2p::{Multiaddr, identity::Keypair};
 use stock::{KAD, Stock};
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn a_request_is_answered_and_both_learn_who_the_other_is() {
