@@ -37,7 +37,7 @@ fn contacts() -> Vec<Contact<Ipfs>> {
 }
 
 fn find_node(c: &mut Criterion) {
-    let codec = Codec::default();
+    let codec = Codec;
     let request: Request<Ipfs> = Request::FindNode { target: Bytes::copy_from_slice(peer(99).as_ref()) };
     let response = Response { closer: contacts(), ..Response::default() };
     let mut frame = BytesMut::new();

@@ -164,14 +164,15 @@ pub enum AddressKind {
 }
 
 impl AddressKind {
-    /// The kind of a multiaddr's bytes; [`AddressKind::Other`] when they are none.
+    /// The kind of a multiaddr's bytes; [`AddressKind::Other`] when they are none. A relay that is itself at a private
+    /// place is as far away as that place.
     pub fn of(address: &[u8]) -> Self {
-        let mut kind = None;
+        let (mut kind, mut relayed) = (None, false);
         let mut rest = address;
         while !rest.is_empty() {
             let Some((part, after)) = component(rest) else { return Self::Other };
             match part.code {
-                P2P_CIRCUIT => return Self::Relay,
+                P2P_CIRCUIT => relayed = true,
                 IP4 | IP6 => kind = kind.or_else(|| ip(part).map(Self::of_ip)),
                 DNS..=DNSADDR => kind = kind.or_else(|| Some(Self::of_name(part.value))),
                 UNIX | MEMORY => kind = kind.or(Some(Self::Loopback)),
@@ -179,7 +180,10 @@ impl AddressKind {
             }
             rest = after;
         }
-        kind.unwrap_or(Self::Other)
+        match kind {
+            Some(Self::Public) | None if relayed => Self::Relay,
+            kind => kind.unwrap_or(Self::Other),
+        }
     }
 
     /// The kind of an IP address. An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) counts as itself.
@@ -248,6 +252,23 @@ pub(crate) fn leading_ip(address: &[u8]) -> Option<IpAddr> {
         return ip(component(rest)?.0);
     }
     ip(first)
+}
+
+/// The network group of an IP address, the unit of diversity: the /16 of IPv4, the /8 where one owner has it whole, the
+/// /32 of IPv6. An IPv4 address inside an IPv6 one counts as itself.
+pub(crate) fn ip_group(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            // The class A networks that one organisation still holds, as the Go implementation lists them.
+            let whole = matches!(a, 12 | 17 | 19 | 38 | 48 | 53 | 56 | 73);
+            4 << 32 | u64::from(a) << 8 | if whole { 0 } else { u64::from(b) }
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, ..] = ip.segments();
+            6 << 32 | u64::from(a) << 16 | u64::from(b)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,27 +29,12 @@ const MAX_BORROWED: usize = 16 << 10;
 const TYPICAL_PEER: usize = 80;
 
 /// The protobuf codec of `/kad/1.0.0`.
-#[derive(Clone, Copy, Debug)]
-pub struct Codec {
-    max_frame: usize,
-}
-
-impl Default for Codec {
-    fn default() -> Self {
-        Self { max_frame: MAX_FRAME }
-    }
-}
-
-impl Codec {
-    /// A codec that reads and writes messages of up to `max_frame` bytes instead of the network's 4 MiB.
-    pub fn with_max_frame(max_frame: usize) -> Self {
-        Self { max_frame }
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Codec;
 
 impl StreamCodec<Ipfs> for Codec {
     fn max_frame(&self) -> usize {
-        self.max_frame
+        MAX_FRAME
     }
 
     fn encode_request(&self, request: &Request<Ipfs>, out: &mut BytesMut) {
@@ -63,11 +48,11 @@ impl StreamCodec<Ipfs> for Codec {
             }
             Request::Put { query: Query::Providers(key), item, .. } => {
                 let put = Frame::new(kind::ADD_PROVIDER, key).providers(item.as_provider());
-                put.write(self.max_frame, out);
+                put.write(MAX_FRAME, out);
                 Frame::new(kind::FIND_NODE, key) // the barrier
             }
         };
-        frame.write(self.max_frame, out);
+        frame.write(MAX_FRAME, out);
     }
 
     fn decode_response(
@@ -154,7 +139,11 @@ impl StreamCodec<Ipfs> for Codec {
                     value: Bytes::copy_from_slice(record.value),
                     time_received: time::parse(record.time_received),
                 };
-                Request::Put { query: Query::Value(record.key.clone()), item: Item::Value(record), ticket: None }
+                Request::Put {
+                    query: Query::Value(record.key.clone()),
+                    item: Item::Value(record),
+                    ticket: None,
+                }
             }
             kind::GET_VALUE => Request::Get { query: Query::Value(key()) },
             kind::ADD_PROVIDER => {
@@ -188,7 +177,7 @@ impl StreamCodec<Ipfs> for Codec {
             }
             Request::Put { query: Query::Providers(_), .. } => return false,
         };
-        frame.closer(&response.closer).write(self.max_frame, out);
+        frame.closer(&response.closer).write(MAX_FRAME, out);
         true
     }
 }

@@ -28,7 +28,8 @@ impl<'a> Frame<'a> {
     }
 
     pub fn record(mut self, record: Option<&'a Record>) -> Self {
-        self.record = record.map(|record| (record, record.time_received.map(time::format).unwrap_or_default()));
+        self.record =
+            record.map(|record| (record, record.time_received.map(time::format).unwrap_or_default()));
         self
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dht_core::{Contact, KadKey, Key, Overlay};
 use sha2::{Digest, Sha256};
 
-use crate::{AddrList, Item, PeerId, Query, peer_id::SHA2_256};
+use crate::{AddrList, Item, PeerId, Query, address::ip_group, peer_id::SHA2_256};
 
 /// The IPFS dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,16 @@ impl Overlay for Ipfs {
             Item::Value(record) => record.key.len() + record.value.len(),
             Item::Provider(record) => record.peer.as_ref().len() + record.addrs.as_ref().len(),
         }
+    }
+
+    fn query_weight(query: &Query) -> usize {
+        size_of::<Query>() + query.key().len()
+    }
+
+    /// The group of the first address: a provider with addresses in many groups sits in one of them, and does not choose
+    /// another by adding more behind it.
+    fn item_group(item: &Item) -> Option<u64> {
+        item.as_provider()?.addrs.ips().next().map(ip_group)
     }
 
     fn corrects(query: &Query) -> bool {

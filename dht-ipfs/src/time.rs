@@ -46,7 +46,9 @@ mod tests {
     #[test]
     fn offsets_and_short_fractions_are_read_and_other_texts_are_not() {
         let time = Some(Wall(Duration::new(1_704_067_200, 500_000_000)));
-        for text in ["2024-01-01T00:00:00.5Z", "2024-01-01T01:00:00.500+01:00", "2024-01-01T00:00:00.500000000Z"] {
+        for text in
+            ["2024-01-01T00:00:00.5Z", "2024-01-01T01:00:00.500+01:00", "2024-01-01T00:00:00.500000000Z"]
+        {
             assert_eq!(parse(text.as_bytes()), time, "{text}");
         }
         for text in [

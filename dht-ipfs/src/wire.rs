@@ -89,9 +89,7 @@ impl<'a> Fields<'a> {
     #[inline]
     fn varint(&mut self) -> Result<u64, Malformed> {
         match self.rest().first() {
-            Some(byte) if *byte < 0x80 => {
-                self.reader.read_u8(self.bytes).map(u64::from).map_err(|_| CUT_OFF)
-            }
+            Some(byte) if *byte < 0x80 => self.reader.read_u8(self.bytes).map(u64::from).map_err(|_| CUT_OFF),
             _ => self.long_varint(),
         }
     }
