@@ -6,6 +6,9 @@
 //! *After any call that takes `&mut Queries`, drain [`Queries::poll`] until it says [`Output::Wait`], then call it
 //! again no later than it says.*
 //!
+//! At the end of a query its running requests are forgotten, not awaited; those that were overdue already are left to
+//! their deadline, so that [`Output::Failed`] names mute peers to the routing table (never after a cancel).
+//!
 //! What it deliberately does not do: keep a routing table (seeds are handed in), keep records (a [`Judge`] says what is
 //! valid and what is better), read a clock or open a socket.
 

@@ -202,6 +202,8 @@ pub struct Cost {
     pub hops: u32,
     pub took: Duration,
     pub recall: f64,
+    /// Fetches: whether the item was there.
+    pub found: bool,
 }
 
 pub fn rtt(mix: &mut Mix) -> Duration {
@@ -258,6 +260,7 @@ impl<'a> Ours<'a> {
             hops: finished.hops,
             took: finished.took,
             recall: self.graph.recall(target, &found),
+            found: !finished.items.is_empty(),
         }
     }
 
@@ -332,7 +335,7 @@ impl Model {
         let done = |peers: &BTreeMap<u64, (u64, State, u32)>, now, requests, hops| {
             let found: Vec<u64> =
                 peers.values().filter(|p| p.1 != State::Failed).take(K).map(|p| p.0).collect();
-            Cost { requests, hops, took: now, recall: graph.recall(target, &found) }
+            Cost { requests, hops, took: now, recall: graph.recall(target, &found), found: false }
         };
         let ask = |id: u64, now: Duration, mix: &mut Mix| {
             let after = if graph.is_silent(id) { Duration::from_secs(10) } else { rtt(mix) };
@@ -393,7 +396,7 @@ impl Model {
             peer.1 = State::Queried;
             let (id, _, hop) = *peer;
             if first_holder && holders.contains(&id) {
-                return done(&peers, now, requests, hop);
+                return Cost { found: true, ..done(&peers, now, requests, hop) };
             }
             for id in graph.answer(id, target).into_iter().filter(|id| *id != local) {
                 peers.entry(id ^ target).or_insert((id, State::Heard, hop + 1));

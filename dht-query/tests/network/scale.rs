@@ -79,3 +79,16 @@ fn the_same_seed_gives_the_same_run() {
     let (first, second): (Vec<_>, Vec<_>) = (run(), run());
     assert_eq!(first, second);
 }
+
+#[test]
+fn fetches_survive_a_mute_majority() {
+    let clean = ours(&Graph::new(10_000, 42), &Config::default(), 0, true);
+    let took = |costs: &[Cost]| percentile(costs, 0.5, |c| c.took.as_secs_f64());
+    for (silent, times) in [(200, 1.3), (500, 2.0), (700, 4.0)] {
+        let mute = ours(&Graph::new(10_000, 42).with_silent(silent), &Config::default(), 0, true);
+        let slower = took(&mute) / took(&clean);
+        assert!(slower <= times, "{silent} of 1000 mute: {slower:.2} times slower");
+        let found = mean(&mute, |c| f64::from(u8::from(c.found)));
+        assert!(found >= 0.99, "{silent} of 1000 mute: {found} found");
+    }
+}
