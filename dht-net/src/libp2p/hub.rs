@@ -396,6 +396,10 @@ impl<O: HostOverlay, C> Hub<O, C> {
     ) -> Option<(Contact<O>, bool)> {
         self.with(|directory| {
             let peer = directory.peers.get_mut(id).filter(|peer| !peer.connections.is_empty())?;
+            if addr.is_none() && peer.serves.is_none() {
+                // A change is told; the beginning is told by identify, with addresses.
+                return None;
+            }
             let before = (peer.addr.clone(), peer.serves);
             if let Some(addr) = addr {
                 peer.connections.iter().for_each(|mailbox| mailbox.set_addr(addr.clone()));

@@ -296,3 +296,12 @@ async fn closing_ends_what_waits_and_takes_less_than_two_seconds() {
     client.send(RequestId(9), server.contact(), find("x"));
     assert_eq!(outcome(&mut client).await, (RequestId(9), Err(Failure::Closed)));
 }
+
+#[tokio::test]
+async fn an_address_that_others_reach_is_found_out_and_told() {
+    let seeking = Config { autonat: true, ..config() };
+    let helper = Server::echo(seeking.clone()).await;
+    let mut node = host(seeking).await;
+    node.send(RequestId(0), helper.contact(), find("x"));
+    while within(node.next()).await != Incoming::Reachable(true) {}
+}
