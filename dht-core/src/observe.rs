@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use derive_where::derive_where;
 
-use crate::{ErrorKind, Failure, Overlay};
+use crate::{ErrorKind, Failure, Now, Overlay};
 
 /// What a request asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,6 +154,11 @@ pub enum Observation<O: Overlay> {
 pub trait Sink<O: Overlay>: Send + Sync {
     /// One thing happened.
     fn observe(&self, observation: &Observation<O>);
+
+    /// Says what time it is, about once a second; for sinks that tell rates.
+    fn tick(&self, now: Now) {
+        let _ = now;
+    }
 }
 
 /// Drops every observation.

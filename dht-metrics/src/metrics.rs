@@ -214,6 +214,10 @@ impl<O: Overlay> Metrics<O> {
 }
 
 impl<O: Overlay> Sink<O> for Metrics<O> {
+    fn tick(&self, now: Now) {
+        Metrics::tick(self, now);
+    }
+
     fn observe(&self, observation: &Observation<O>) {
         let table = {
             let mut state = self.state();

@@ -43,6 +43,10 @@ impl<O: Overlay> Announcer<O> {
         self.republisher.remove(query, slot);
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.republisher.clear();
+    }
+
     /// Own items that a store kept through a restart.
     pub(crate) fn restore(
         &mut self,

@@ -9,7 +9,7 @@ use dht_query::{Finished, Progress, QueryOptions, StartError};
 use dht_routing::{BootstrapFailed, BootstrapOptions, BootstrapReport, RefreshReport};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::Order;
+use crate::{Order, Pong};
 
 /// What a query is for.
 #[derive_where(Clone, Debug)]
@@ -39,7 +39,7 @@ pub(crate) enum Command<O: Overlay> {
     Ping {
         to: Contact<O>,
         timeout: Duration,
-        done: oneshot::Sender<Result<Duration, Failure>>,
+        done: oneshot::Sender<Pong>,
     },
     Dial {
         to: Contact<O>,
@@ -66,6 +66,7 @@ pub(crate) enum Command<O: Overlay> {
         query: O::Query,
         slot: O::Slot,
     },
+    DroppedAll,
     Order(Order<O>),
     SetMode(crate::Mode),
     Visit(Visit<O>),

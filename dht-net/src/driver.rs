@@ -17,7 +17,7 @@ use futures::FutureExt;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use crate::{
-    Clock, Handle, Incoming, Mode, Order, ReplyToken, Role, Transport,
+    Clock, Handle, Incoming, Mode, Order, Pong, ReplyToken, Role, Transport,
     announce::Announcer,
     command::{Bootstrapped, Caller, Command, Goal},
     handle::Shared,
@@ -30,6 +30,8 @@ const EVENT_BACKLOG: usize = 1024;
 const COMMAND_BACKLOG: usize = 256;
 /// Things that arrived and are taken in before the node is drained again.
 const BATCH: usize = 64;
+/// How often sinks are told the time.
+const TICK: Duration = Duration::from_secs(1);
 /// Ids of dials have this bit, ids of the node's own requests do not.
 const DIAL: u64 = 1 << 63;
 
@@ -113,12 +115,13 @@ struct Driver<O: Overlay, T> {
     jobs: Jobs<O>,
     announcer: Announcer<O>,
     callers: BTreeMap<QueryId, Caller<O>>,
-    pings: BTreeMap<RequestId, oneshot::Sender<Result<Duration, Failure>>>,
+    pings: BTreeMap<RequestId, oneshot::Sender<Pong>>,
     dials: BTreeMap<RequestId, Dial>,
     refreshes: BTreeMap<RefreshId, oneshot::Sender<RefreshReport>>,
     bootstraps: BTreeMap<BootstrapId, oneshot::Sender<Bootstrapped<O>>>,
     next_dial: u64,
     next_sweep: Mono,
+    next_tick: Mono,
     closing: Option<oneshot::Sender<()>>,
 }
 
@@ -186,6 +189,7 @@ pub fn spawn<O: Overlay, T: Transport<O>>(
         bootstraps: BTreeMap::new(),
         next_dial: 0,
         next_sweep: now.mono + config.sweep_interval,
+        next_tick: now.mono,
         closing: None,
         config,
     };
@@ -257,6 +261,10 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             self.next_sweep = now.mono + self.config.sweep_interval;
             self.jobs.sweep(&self.store, now);
         }
+        if now.mono >= self.next_tick {
+            self.next_tick = now.mono + TICK;
+            self.sink.tick(now);
+        }
         self.announce(now);
         let until = loop {
             match self.node.poll_output(now) {
@@ -267,7 +275,13 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
                 Output::Wait(until) => break until,
             }
         };
-        let timers = [until, Some(self.next_sweep), self.announcer.wake_at(), self.next_dial_deadline()];
+        let timers = [
+            until,
+            Some(self.next_sweep),
+            Some(self.next_tick),
+            self.announcer.wake_at(),
+            self.next_dial_deadline(),
+        ];
         let next = timers.into_iter().flatten().min().unwrap_or(Mono(Duration::MAX));
         next.since(now.mono)
     }
@@ -470,6 +484,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
                 self.observe_too_many(kept);
             }
             Command::Dropped { query, slot } => self.announcer.drop_item(&query, &slot),
+            Command::DroppedAll => self.announcer.clear(),
             Command::Order(order) => self.transport.order(order),
             Command::SetMode(mode) => {
                 self.mode = mode;
@@ -529,9 +544,9 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
     fn on_event(&mut self, event: Event<O>) {
         match &event {
             Event::Progress(id, progress) => self.on_progress(*id, progress),
-            Event::Pinged { id, result } => {
+            Event::Pinged { id, result, attempts } => {
                 if let Some(done) = self.pings.remove(id) {
-                    let _ = done.send(*result);
+                    let _ = done.send(Pong { result: *result, attempts: *attempts });
                 }
             }
             Event::Table(table) => self.on_table_event(table),

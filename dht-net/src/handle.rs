@@ -48,6 +48,15 @@ impl RunError {
     }
 }
 
+/// How a ping ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// The round-trip time, or why there is none.
+    pub result: Result<Duration, Failure>,
+    /// Tries, the first one included.
+    pub attempts: u32,
+}
+
 /// Wakes the driver when a caller loses interest.
 pub(crate) struct Interest(pub(crate) Arc<Notify>);
 
@@ -221,26 +230,76 @@ impl<O: Overlay> Handle<O> {
         Ok(saved)
     }
 
-    /// Forgets an own item, locally and for future announcements; whether there was one.
+    /// Holds an item in the own store as if a stranger had sent it: for the usual time, never announced.
+    ///
+    /// # Errors
+    /// When the store refuses it.
+    pub async fn hold(&self, query: O::Query, item: O::Item) -> Result<Saved, StoreError> {
+        let now = self.now();
+        let lifetime = self.shared.rules.lifetime(&query, &item);
+        let item = self.shared.rules.receive(item, now);
+        let lease = Lease { from: self.local().peer, received: now.wall, lifetime, own: false };
+        self.shared.store.save(&query, item, lease, &*self.shared.validator, now).await
+    }
+
+    /// What the own store holds under a query, as others would be shown it.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn unkeep(&self, query: O::Query, slot: &O::Slot) -> Result<bool, StoreError> {
+    pub async fn presented(&self, query: &O::Query) -> Result<Vec<O::Item>, StoreError> {
+        let now = self.now();
+        let held = self.shared.store.load(query, now).await?;
+        let local = self.local();
+        let rules = &self.shared.rules;
+        let current = held.into_iter().filter_map(|mut stored| {
+            stored.item = rules.renew(stored.item, &local);
+            rules.present(&stored, now)
+        });
+        Ok(current.collect())
+    }
+
+    /// Forgets the item in one slot, locally and for future announcements; whether there was one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unkeep_slot(&self, query: O::Query, slot: &O::Slot) -> Result<bool, StoreError> {
         let removed = self.shared.store.remove_slot(&query, slot).await?;
         // A closed node announces nothing any more.
         let _ = self.command(Command::Dropped { query, slot: slot.clone() }).await;
         Ok(removed)
     }
 
+    /// Forgets everything under a query, locally and for future announcements; how many items.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unkeep(&self, query: O::Query) -> Result<usize, StoreError> {
+        let held = self.shared.store.load(&query, self.now()).await?;
+        let removed = self.shared.store.remove(&query).await?;
+        for stored in held {
+            let slot = O::slot(&stored.item);
+            // A closed node announces nothing any more.
+            let _ = self.command(Command::Dropped { query: query.clone(), slot }).await;
+        }
+        Ok(removed)
+    }
+
+    /// Forgets everything, locally and for future announcements.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unkeep_all(&self) -> Result<(), StoreError> {
+        self.shared.store.clear().await?;
+        // A closed node announces nothing any more.
+        let _ = self.command(Command::DroppedAll).await;
+        Ok(())
+    }
+
     /// The round-trip time to a peer, connecting first when need be.
     ///
     /// # Errors
-    /// When the node is closed; the inner result is the peer's.
-    pub async fn ping(
-        &self,
-        to: Contact<O>,
-        timeout: Duration,
-    ) -> Result<Result<Duration, Failure>, RunError> {
+    /// When the node is closed; the result inside is the peer's.
+    pub async fn ping(&self, to: Contact<O>, timeout: Duration) -> Result<Pong, RunError> {
         self.ask(|done| Command::Ping { to, timeout, done }).await
     }
 

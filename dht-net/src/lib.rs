@@ -15,7 +15,7 @@ mod transport;
 
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use driver::{DriverConfig, NodeEvent, spawn};
-pub use handle::{Handle, RunError, Search};
+pub use handle::{Handle, Pong, RunError, Search};
 pub use mode::{Mode, Role};
 pub use transport::{Incoming, Order, ReplyToken, Transport};
 

@@ -32,6 +32,8 @@ pub struct Parts<O: Overlay> {
     pub queries: dht_query::Config,
     /// Who may enter the table.
     pub admit: Box<dyn Admit<O>>,
+    /// Which of the peers that answers name are asked; `None` asks all.
+    pub filter: Option<dht_query::Filter<O>>,
     /// Which items are true.
     pub validator: Arc<dyn Validator<O>>,
     /// What others see and store.
@@ -76,6 +78,8 @@ pub enum Event<O: Overlay> {
         id: RequestId,
         /// The round-trip time, or why there is none.
         result: Result<Duration, Failure>,
+        /// Tries, the first one included.
+        attempts: u32,
     },
     /// The routing table changed or finished its upkeep.
     Table(dht_routing::Event<O>),
@@ -113,7 +117,10 @@ impl<O: Overlay> Node<O> {
     pub fn new(local: Contact<O>, parts: Parts<O>) -> Result<Self, InvalidConfig> {
         parts.config.validate()?;
         let routing = Routing::new(local.peer.clone(), parts.routing, parts.admit, parts.seed)?;
-        let queries = Queries::new(local.peer.clone(), parts.queries, parts.seed.wrapping_add(1))?;
+        let mut queries = Queries::new(local.peer.clone(), parts.queries, parts.seed.wrapping_add(1))?;
+        if let Some(filter) = parts.filter {
+            queries = queries.with_filter(filter);
+        }
         Ok(Self {
             book: Book::new(parts.config.max_known_peers),
             serving: parts.config.serve,
@@ -245,6 +252,7 @@ impl<O: Overlay> Node<O> {
         }
         self.book.note(contact.clone(), Some(true), Some(serves));
         if serves {
+            self.routing.relocate(&contact);
             self.routing.heard(now, contact);
         } else {
             self.routing.remove(now, &contact.peer);
@@ -285,6 +293,11 @@ impl<O: Overlay> Node<O> {
     /// Who this node is and where it can be reached.
     pub fn local(&self) -> &Contact<O> {
         &self.local
+    }
+
+    /// Switches the table's own refreshes and repairs on or off.
+    pub fn set_auto_refresh(&mut self, now: Now, on: bool) {
+        self.routing.set_auto_refresh(now, on);
     }
 
     /// Whether requests are served.
@@ -412,7 +425,7 @@ impl<O: Overlay> Node<O> {
                 self.out.push_back(Output::Send { id, to, request });
             }
             Q::Forget(id) => self.out.push_back(Output::Forget(id)),
-            Q::Lone { id, to, result } => self.on_lone(now, id, to, result),
+            Q::Lone { id, to, result, attempts } => self.on_lone(now, id, to, result, attempts),
             Q::Answered { contact, rtt } => {
                 self.routing.alive(now, &contact.peer, rtt);
                 self.routing.heard(now, contact);
@@ -434,6 +447,7 @@ impl<O: Overlay> Node<O> {
         id: RequestId,
         to: Contact<O>,
         result: Result<(Response<O>, Duration), Failure>,
+        attempts: u32,
     ) {
         match self.checks.remove(&id) {
             Some(check) => {
@@ -445,7 +459,7 @@ impl<O: Overlay> Node<O> {
             }
             None => {
                 let result = result.map(|(_, rtt)| rtt);
-                self.out.push_back(Output::Event(Event::Pinged { id, result }));
+                self.out.push_back(Output::Event(Event::Pinged { id, result, attempts }));
             }
         }
     }
