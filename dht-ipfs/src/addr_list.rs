@@ -70,13 +70,8 @@ impl AddrList {
     }
 
     /// The addresses as bytes, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.0[..];
-        std::iter::from_fn(move || {
-            let (address, after) = field(rest)?;
-            rest = after;
-            Some(address)
-        })
+    pub fn iter(&self) -> Addresses<'_> {
+        Addresses { rest: &self.0 }
     }
 
     /// The addresses as values.
@@ -132,6 +127,31 @@ impl TryFrom<Bytes> for AddrList {
             Run { taken, clean: true, .. } if taken == packed.len() => Ok(Self(packed)),
             _ => Err(InvalidAddrList),
         }
+    }
+}
+
+/// The addresses of an [`AddrList`] as bytes, in order.
+#[derive(Clone, Debug)]
+pub struct Addresses<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Addresses<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (address, after) = field(self.rest)?;
+        self.rest = after;
+        Some(address)
+    }
+}
+
+impl<'a> IntoIterator for &'a AddrList {
+    type Item = &'a [u8];
+    type IntoIter = Addresses<'a>;
+
+    fn into_iter(self) -> Addresses<'a> {
+        self.iter()
     }
 }
 
