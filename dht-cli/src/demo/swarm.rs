@@ -1,0 +1,156 @@
+//! The nodes of the demonstration: servers of a private network on loopback, or inside the process.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, anyhow, ensure};
+use dht::{
+    Contact, Dht,
+    config::{Loader, Preset, Settings},
+    ipfs::{AddrList, Ipfs, Multiaddr, PeerId},
+    net::memory::Hub,
+    routing::BootstrapOptions,
+};
+use futures::{StreamExt, TryStreamExt, future::join_all, stream};
+
+use super::{Transport, report::Seen};
+use crate::join::{self, Options};
+
+/// Nodes that join at the same time.
+const JOINING: usize = 16;
+/// The private network's prefix.
+const NETWORK: &str = "/dht-demo";
+
+/// Nodes of one network; those that were stopped are remembered for their counts.
+pub struct Swarm {
+    live: Vec<Dht<Ipfs>>,
+    stopped: Vec<Dht<Ipfs>>,
+    settings: Settings,
+    transport: Transport,
+}
+
+/// Nodes that are about to go.
+pub struct Gone(Vec<Dht<Ipfs>>);
+
+impl Swarm {
+    /// Starts the nodes; none knows another but the first.
+    pub async fn start(nodes: usize, transport: Transport, options: &Options) -> anyhow::Result<Self> {
+        let settings = options_of(transport, options)?;
+        let hub = Hub::new();
+        let first = node(&settings, transport, &hub, 0, None).await?;
+        let introducer = Contact::new(first.local().peer, addresses(&first, transport));
+        let rest = (1..nodes).map(|i| node(&settings, transport, &hub, i, Some(introducer.clone())));
+        let mut live: Vec<_> = stream::iter(rest).buffered(JOINING).try_collect().await?;
+        live.insert(0, first);
+        Ok(Self { live, stopped: Vec::new(), settings, transport })
+    }
+
+    /// What it is, in a few words.
+    pub fn described(&self) -> String {
+        let transport = match self.transport {
+            Transport::Tcp => "TCP on loopback",
+            Transport::Quic => "QUIC on loopback",
+            Transport::Memory => "memory",
+        };
+        format!("{} nodes over {transport}", self.live.len())
+    }
+
+    /// k of this network.
+    pub fn k(&self) -> usize {
+        self.settings.routing.bucket_size
+    }
+
+    /// The nodes that run.
+    pub fn live(&self) -> &[Dht<Ipfs>] {
+        &self.live
+    }
+
+    /// One of the nodes that run, by any number.
+    pub fn pick(&self, number: usize) -> &Dht<Ipfs> {
+        &self.live[number % self.live.len()]
+    }
+
+    /// Requests that all nodes have sent so far.
+    pub fn messages(&self) -> u64 {
+        self.live.iter().chain(&self.stopped).map(|dht| dht.metrics().requests.total).sum()
+    }
+
+    /// Everybody joins through the first.
+    pub async fn join(&self) -> Seen {
+        let joins = self.live.iter().skip(1).map(|dht| async move {
+            let report = dht.bootstrap(BootstrapOptions::default()).await?;
+            anyhow::Ok(report.peers)
+        });
+        let tables: Vec<usize> = stream::iter(joins).buffer_unordered(JOINING).try_collect().await?;
+        let (least, most) = (tables.iter().min().unwrap_or(&0), tables.iter().max().unwrap_or(&0));
+        ensure!(*least > 0, "a node joined and knows nobody");
+        Ok(format!("tables hold {least} to {most} peers"))
+    }
+
+    /// Takes every third node out, the first among them, until a third is gone.
+    pub fn lose_a_third(&mut self) -> Gone {
+        let third = self.live.len() / 3;
+        let leaving: BTreeSet<PeerId> =
+            self.live.iter().step_by(3).take(third).map(|dht| dht.local().peer).collect();
+        let all = std::mem::take(&mut self.live);
+        let (gone, live) = all.into_iter().partition(|dht| leaving.contains(&dht.local().peer));
+        self.live = live;
+        self.stopped = gone;
+        Gone(self.stopped.clone())
+    }
+
+    /// Closes every node that runs.
+    pub async fn close(&self) -> Seen {
+        Gone(self.live.clone()).stop().await
+    }
+}
+
+impl Gone {
+    /// Closes them all at once.
+    pub async fn stop(self) -> Seen {
+        join_all(self.0.iter().map(Dht::close)).await;
+        let open = self.0.iter().filter(|dht| !dht.is_closed()).count();
+        ensure!(open == 0, "{open} nodes are still open");
+        Ok(format!("{} nodes closed", self.0.len()))
+    }
+}
+
+/// The options that a file has, over those for several nodes on one machine.
+fn options_of(transport: Transport, options: &Options) -> anyhow::Result<Settings> {
+    let listen = match transport {
+        Transport::Tcp => "/ip4/127.0.0.1/tcp/0",
+        Transport::Quic => "/ip4/127.0.0.1/udp/0/quic-v1",
+        Transport::Memory => "",
+    };
+    let layer = |loader: Loader| {
+        let loader = loader.preset(Preset::Testing).flag("dht demo", "network.name", NETWORK);
+        loader.flag("dht demo", "network.mode", "server").flag("dht demo", "network.listen", listen)
+    };
+    Ok(options.load(layer)?.settings)
+}
+
+async fn node(
+    settings: &Settings,
+    transport: Transport,
+    hub: &Hub<Ipfs>,
+    number: usize,
+    introducer: Option<Contact<Ipfs>>,
+) -> anyhow::Result<Dht<Ipfs>> {
+    let seeds: Vec<_> = introducer.into_iter().collect();
+    let builder = Dht::<Ipfs>::builder().settings(settings.clone()).bootstrap_from(move || seeds.clone());
+    if transport != Transport::Memory {
+        return join::build(builder).await;
+    }
+    // A peer without an address is nobody's contact, so even here everybody has one.
+    let addr: Multiaddr = format!("/memory/{}", number + 1).parse().context("an address in memory")?;
+    let located = |local: Contact<Ipfs>| Contact::new(local.peer, AddrList::for_peer(&local.peer, [&addr]));
+    builder.build_on(|local| hub.join(located(local))).map_err(|error| anyhow!(error))
+}
+
+/// Where a node can be reached from the start.
+fn addresses(dht: &Dht<Ipfs>, transport: Transport) -> AddrList {
+    let local = dht.local();
+    match transport {
+        Transport::Memory => local.addr,
+        Transport::Tcp | Transport::Quic => AddrList::for_peer(&local.peer, dht.listen_addrs()),
+    }
+}
