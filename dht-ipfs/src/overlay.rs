@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dht_core::{Contact, KadKey, Key, Overlay};
 use sha2::{Digest, Sha256};
 
-use crate::{AddrList, Item, PeerId, Query, address::ip_group, peer_id::SHA2_256};
+use crate::{AddrList, Item, PeerId, ProviderRecord, Query, Record, address::ip_group, peer_id::SHA2_256};
 
 /// The IPFS dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,19 @@ impl Overlay for Ipfs {
 
     fn detach(contact: Contact<Self>) -> Contact<Self> {
         Contact { peer: contact.peer, addr: contact.addr.detach() }
+    }
+
+    fn detach_item(item: Item) -> Item {
+        match item {
+            Item::Value(record) => Item::Value(Record {
+                key: Bytes::copy_from_slice(&record.key),
+                value: Bytes::copy_from_slice(&record.value),
+                time_received: record.time_received,
+            }),
+            Item::Provider(record) => {
+                Item::Provider(ProviderRecord { peer: record.peer, addrs: record.addrs.detach() })
+            }
+        }
     }
 }
 

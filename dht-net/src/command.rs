@@ -68,7 +68,10 @@ pub(crate) enum Command<O: Overlay> {
     },
     DroppedAll,
     Order(Order<O>),
-    SetMode(crate::Mode),
+    SetMode {
+        mode: crate::Mode,
+        done: oneshot::Sender<()>,
+    },
     Visit(Visit<O>),
     Close(oneshot::Sender<()>),
 }

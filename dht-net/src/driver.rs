@@ -30,8 +30,10 @@ const EVENT_BACKLOG: usize = 1024;
 const COMMAND_BACKLOG: usize = 256;
 /// Things that arrived and are taken in before the node is drained again.
 const BATCH: usize = 64;
-/// How often sinks are told the time.
+/// Sinks are told the time this often while there is something to count …
 const TICK: Duration = Duration::from_secs(1);
+/// … and at least this often.
+const IDLE_TICK: Duration = Duration::from_secs(60);
 /// Ids of dials have this bit, ids of the node's own requests do not.
 const DIAL: u64 = 1 << 63;
 
@@ -278,7 +280,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         let timers = [
             until,
             Some(self.next_sweep),
-            Some(self.next_tick),
+            Some(self.next_tick + (IDLE_TICK - TICK)),
             self.announcer.wake_at(),
             self.next_dial_deadline(),
         ];
@@ -486,9 +488,11 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             Command::Dropped { query, slot } => self.announcer.drop_item(&query, &slot),
             Command::DroppedAll => self.announcer.clear(),
             Command::Order(order) => self.transport.order(order),
-            Command::SetMode(mode) => {
+            Command::SetMode { mode, done } => {
                 self.mode = mode;
                 self.take_role(mode.role(self.reachable));
+                // The caller may have lost interest.
+                let _ = done.send(());
             }
             Command::Visit(visit) => visit(&mut self.node, now),
             Command::Close(done) => self.closing = Some(done),

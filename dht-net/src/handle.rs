@@ -361,12 +361,12 @@ impl<O: Overlay> Handle<O> {
         self.command(Command::Order(order)).await
     }
 
-    /// Changes the mode; the role follows at once.
+    /// Changes the mode; when this returns the node has its new role, and others are being told.
     ///
     /// # Errors
     /// When the node is closed.
     pub async fn set_mode(&self, mode: Mode) -> Result<(), RunError> {
-        self.command(Command::SetMode(mode)).await
+        self.ask(|done| Command::SetMode { mode, done }).await
     }
 
     /// Ends tasks, connections and timers within 2 s. Closing twice is fine.

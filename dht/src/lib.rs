@@ -33,7 +33,7 @@ pub use dht_routing as routing;
 #[cfg(feature = "ipfs")]
 pub use dht_config as config;
 
-pub use dht_core::{Contact, ErrorKind, Failure, InvalidConfig, Overlay};
+pub use dht_core::{Contact, ErrorKind, Failure, InvalidConfig, Overlay, Request};
 pub use dht_net::{Mode, NodeEvent, Role};
 pub use dht_query::Receipt;
 pub use error::{BootstrapError, PeerError, ProvideError, PutError, QueryError};

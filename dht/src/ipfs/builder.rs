@@ -253,7 +253,7 @@ impl Builder {
     #[cfg(feature = "libp2p")]
     pub async fn build(self) -> Result<Dht<Ipfs>, BuildError> {
         let plan = self.plan()?;
-        let config = super::host::config(&plan.settings)?;
+        let config = super::host_config(&plan.settings)?;
         let host = dht_net::libp2p::Libp2p::<Ipfs, dht_ipfs::Codec>::new(
             plan.keypair.clone(),
             dht_ipfs::Codec,
@@ -288,9 +288,9 @@ impl Builder {
         for (name, validator) in std::mem::take(&mut self.namespaces) {
             namespaces = namespaces.with_boxed(&name, validator)?;
         }
-        if settings.is_amino() && !namespaces.is_amino() {
-            return Err(BuildError::Validators);
-        }
+        let network = network(&settings)?;
+        let records = &settings.records;
+        network.check(settings.routing.bucket_size, records.values, records.providers, &namespaces)?;
         let rules = ServerRules {
             public_only: settings.public_addresses_only(),
             hide_localhost: settings.hides_localhost(),
@@ -357,6 +357,20 @@ impl Plan {
     }
 }
 
+/// The network that the settings name.
+fn network(settings: &Settings) -> Result<dht_ipfs::Network, InvalidConfig> {
+    let named = &settings.network;
+    let network = match named.name.as_str() {
+        settings::Network::AMINO => dht_ipfs::Network::amino(),
+        prefix => dht_ipfs::Network::private(prefix)?,
+    };
+    let network = network.extension(&named.extension)?;
+    match named.protocols.first() {
+        Some(protocol) => network.protocol_override(protocol),
+        None => Ok(network),
+    }
+}
+
 fn driver_config(settings: &Settings) -> DriverConfig {
     DriverConfig {
         mode: match settings.network.mode {
@@ -367,8 +381,9 @@ fn driver_config(settings: &Settings) -> DriverConfig {
         },
         republish_interval: settings.republish.interval,
         republish: settings.republish_config(),
-        announce_timeout: settings.query.query_timeout,
-        ..DriverConfig::default()
+        announce_timeout: settings.republish.timeout,
+        sweep_interval: settings.records.sweep_interval,
+        max_store_jobs: settings.records.max_store_jobs,
     }
 }
 

@@ -6,7 +6,11 @@ use dht_net::libp2p::{Config, Scope};
 
 use crate::ipfs::BuildError;
 
-pub(super) fn config(settings: &Settings) -> Result<Config, BuildError> {
+/// What the host is told; the builder's own step, for those who build a host of their own.
+///
+/// # Errors
+/// When an address is not one.
+pub fn host_config(settings: &Settings) -> Result<Config, BuildError> {
     let host = &settings.host;
     Ok(Config {
         listen: addresses("network.listen", &settings.network.listen)?,

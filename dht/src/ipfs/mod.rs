@@ -11,6 +11,8 @@ mod values;
 
 pub use builder::{BuildError, Builder};
 pub use dht_ipfs::*;
+#[cfg(feature = "libp2p")]
+pub use host::host_config;
 pub use providers::{Announced, Providers};
 pub use store::{LocalValue, Values};
 pub use values::{Improving, Put};
