@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import { identify } from '@libp2p/identify'
+import { identify, identifyPush } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
@@ -41,6 +41,7 @@ const node = await createLibp2p({
   connectionManager: { inboundConnectionThreshold: Infinity, maxIncomingPendingConnections: 1000 },
   services: {
     identify: identify(),
+    identifyPush: identifyPush(),
     ping: ping(),
     dht: kadDHT({
       protocol: `${args.prefix}/kad/1.0.0`,

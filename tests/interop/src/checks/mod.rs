@@ -73,5 +73,5 @@ checks! {
     "client kept out of the table" TheyAsk admission::they_keep_clients_out;
     "client kept out of the table" WeAsk admission::we_keep_clients_out;
     "mode switch seen" TheyAsk admission::they_see_the_switch;
-    "receipt names a dead peer" WeAsk refusals::a_dead_peer_failed;
+    "no receipt from a dead peer" WeAsk refusals::a_dead_peer_failed;
 }

@@ -54,7 +54,9 @@ pub async fn they_refuse_older(scene: &Scene) -> Outcome {
 pub async fn we_refuse_older(scene: &Scene) -> Outcome {
     let key = Keypair::generate_ed25519();
     let newer = name(scene, &key, 5)?;
-    scene.server.handle().hold(newer.query(), newer.item()).await.expected("our own store takes it")?;
+    for server in [&scene.server, &scene.friend] {
+        server.handle().hold(newer.query(), newer.item()).await.expected("our own store takes it")?;
+    }
     we_refuse(scene, &name(scene, &key, 3)?).await?;
     scene.holds(&newer).await
 }
