@@ -2,24 +2,19 @@
 //!
 //! Dropping the future of a query cancels it; dropping the last handle closes the node.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use derive_where::derive_where;
 use dht_core::{Contact, ErrorKind, Failure, Now, Overlay};
 use dht_protocol::{Node, Rules};
-use dht_query::{Finished, Progress, QueryOptions, StartError};
+use dht_query::{Finished, QueryOptions, StartError};
 use dht_records::{Lease, Saved, Store, StoreError, Validator};
 use dht_routing::{BootstrapFailed, BootstrapOptions, BootstrapReport, RefreshReport};
 use thiserror::Error;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use crate::{
-    Clock, Mode, NodeEvent, Order, Role,
+    Clock, Mode, NodeEvent, Order, Role, Search,
     command::{Caller, Command, Goal},
 };
 
@@ -373,35 +368,5 @@ impl<O: Overlay> Handle<O> {
     pub async fn close(&self) {
         // An error says that it is closed.
         let _ = self.ask(Command::Close).await;
-    }
-}
-
-/// A running query: what it finds, then how it ended. Dropping it cancels the query.
-pub struct Search<O: Overlay> {
-    progress: mpsc::Receiver<Progress<O>>,
-    finished: oneshot::Receiver<Result<Finished<O>, StartError>>,
-    // Declared last: dropped after the receivers, so that the driver finds them gone when it is woken.
-    _interest: Interest,
-}
-
-impl<O: Overlay> Search<O> {
-    /// The next thing found; `None` when the query has ended.
-    pub async fn next(&mut self) -> Option<Progress<O>> {
-        self.progress.recv().await
-    }
-
-    /// The same, for those who poll.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Progress<O>>> {
-        self.progress.poll_recv(cx)
-    }
-
-    /// How it ended; what was found and not read is dropped, the result holds all of it.
-    ///
-    /// # Errors
-    /// When the node was closed meanwhile or too many queries ran.
-    pub async fn finish(mut self) -> Result<Finished<O>, RunError> {
-        // The driver must not wait for a reader that will not come.
-        self.progress.close();
-        Ok(Pin::new(&mut self.finished).await.map_err(|_| RunError::Closed)??)
     }
 }

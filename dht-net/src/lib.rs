@@ -11,12 +11,14 @@ mod handle;
 mod jobs;
 pub mod memory;
 mod mode;
+mod search;
 mod transport;
 
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use driver::{DriverConfig, NodeEvent, spawn};
-pub use handle::{Handle, Pong, RunError, Search};
+pub use handle::{Handle, Pong, RunError};
 pub use mode::{Mode, Role};
+pub use search::Search;
 pub use transport::{Incoming, Order, ReplyToken, Transport};
 
 #[cfg(feature = "libp2p")]

@@ -7,14 +7,17 @@
 mod book;
 mod codec;
 mod config;
+mod drive;
 mod judge;
 mod node;
+mod output;
 mod rules;
 mod serve;
 mod served;
 
 pub use codec::{Malformed, StreamCodec};
 pub use config::Config;
-pub use node::{Event, Node, Output, Parts};
+pub use node::Node;
+pub use output::{Event, Output, Parts};
 pub use rules::{Refusal, Rules};
 pub use served::{Load, Save, Served};

@@ -10,102 +10,27 @@ use std::{
     time::Duration,
 };
 
-use derive_where::derive_where;
-use dht_core::{
-    Contact, Failure, InvalidConfig, Mono, Now, Observation, Overlay, Request, RequestId, Response,
-};
-use dht_query::{Finished, Progress, Queries, QueryId, QueryOptions, StartError};
+use dht_core::{Contact, Failure, InvalidConfig, Now, Overlay, Request, RequestId, Response};
+use dht_query::{Queries, QueryId, QueryOptions, StartError};
 use dht_records::Validator;
-use dht_routing::{
-    Action, Admit, BootstrapId, BootstrapOptions, CheckId, Checked, LookupId, RefreshId, Routing,
-};
+use dht_routing::{BootstrapId, BootstrapOptions, CheckId, RefreshId, Routing};
 
-use crate::{Config, Rules, book::Book, judge::Judged};
-
-/// What a node is built from; every part is there from the start.
-pub struct Parts<O: Overlay> {
-    /// Options of the node itself.
-    pub config: Config,
-    /// Options of the routing table.
-    pub routing: dht_routing::Config,
-    /// Options of the queries.
-    pub queries: dht_query::Config,
-    /// Who may enter the table.
-    pub admit: Box<dyn Admit<O>>,
-    /// Which of the peers that answers name are asked; `None` asks all.
-    pub filter: Option<dht_query::Filter<O>>,
-    /// Which items are true.
-    pub validator: Arc<dyn Validator<O>>,
-    /// What others see and store.
-    pub rules: Arc<dyn Rules<O>>,
-    /// Seeds every generator of the node.
-    pub seed: u64,
-}
-
-/// What the node wants of the world, or tells it.
-#[derive_where(Clone, Debug)]
-pub enum Output<O: Overlay> {
-    /// Send this request; report with [`Node::on_response`] or [`Node::on_failure`].
-    Send {
-        /// Names it.
-        id: RequestId,
-        /// To whom.
-        to: Contact<O>,
-        /// What.
-        request: Request<O>,
-    },
-    /// Nobody waits for this answer any more.
-    Forget(RequestId),
-    /// Something the owner of the node asked for, or should know.
-    Event(Event<O>),
-    /// Something to count.
-    Observed(Observation<O>),
-    /// Nothing to do until then (or until the next input, when `None`).
-    Wait(Option<Mono>),
-}
-
-/// What the owner of a node is told.
-#[derive_where(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event<O: Overlay> {
-    /// A running query found something or took a step.
-    Progress(QueryId, Progress<O>),
-    /// A query ended; every query does, once.
-    Finished(QueryId, Finished<O>),
-    /// A ping ended.
-    Pinged {
-        /// Which.
-        id: RequestId,
-        /// The round-trip time, or why there is none.
-        result: Result<Duration, Failure>,
-        /// Tries, the first one included.
-        attempts: u32,
-    },
-    /// The routing table changed or finished its upkeep.
-    Table(dht_routing::Event<O>),
-}
-
-/// Why a query runs that no caller asked for.
-#[derive(Clone, Copy, Debug)]
-enum Errand {
-    Upkeep(LookupId),
-    Correction,
-}
+use crate::{Config, Output, Parts, Rules, book::Book, drive::Errand, judge::Judged};
 
 /// One Kademlia node without its I/O.
 pub struct Node<O: Overlay> {
     pub(crate) local: Contact<O>,
     pub(crate) config: Config,
     pub(crate) routing: Routing<O>,
-    queries: Queries<O>,
+    pub(crate) queries: Queries<O>,
     pub(crate) validator: Arc<dyn Validator<O>>,
     pub(crate) rules: Arc<dyn Rules<O>>,
     pub(crate) book: Book<O>,
     pub(crate) serving: bool,
-    checks: BTreeMap<RequestId, CheckId>,
-    errands: BTreeMap<QueryId, Errand>,
+    pub(crate) checks: BTreeMap<RequestId, CheckId>,
+    pub(crate) errands: BTreeMap<QueryId, Errand>,
     /// Queries of callers whose worse holders are to be corrected when they end.
-    fetches: BTreeMap<QueryId, O::Query>,
+    pub(crate) fetches: BTreeMap<QueryId, O::Query>,
     pub(crate) out: VecDeque<Output<O>>,
 }
 
@@ -347,149 +272,5 @@ impl<O: Overlay> Node<O> {
     fn seeds(&self, key: &O::Key) -> Vec<Contact<O>> {
         let seeds = self.closest_known(key, self.config.closer_per_answer);
         if seeds.is_empty() { self.book.connected_servers() } else { seeds }
-    }
-
-    // ── The one outlet ──────────────────────────────────────────────────────────────────────────────────────────
-
-    /// The next thing the node wants done; call until it says [`Output::Wait`].
-    pub fn poll_output(&mut self, now: Now) -> Output<O> {
-        loop {
-            if let Some(output) = self.out.pop_front() {
-                return output;
-            }
-            let table = match self.routing.poll(now) {
-                Action::Wait(until) => until,
-                action => {
-                    self.on_action(now, action);
-                    continue;
-                }
-            };
-            let queries = match self.queries.poll(now) {
-                dht_query::Output::Wait(until) => until,
-                output => {
-                    self.on_query_output(now, output);
-                    continue;
-                }
-            };
-            return Output::Wait(earliest(table, queries));
-        }
-    }
-
-    fn on_action(&mut self, now: Now, action: Action<O>) {
-        match action {
-            Action::Check { id, mut contact, timeout } => {
-                if !contact.is_located()
-                    && let Some(addr) = self.book.addr(&contact.peer)
-                {
-                    contact.addr = addr.clone();
-                }
-                let target = O::peer_target(&contact.peer);
-                let request = self.queries.request(now, contact, Request::FindNode { target }, timeout);
-                self.checks.insert(request, id);
-            }
-            Action::Lookup { id, target, timeout } => {
-                let options = QueryOptions { timeout: Some(timeout), ..QueryOptions::default() };
-                match self.closest(now, target, options) {
-                    Ok(query) => {
-                        self.errands.insert(query, Errand::Upkeep(id));
-                    }
-                    Err(_) => self.routing.looked_up(now, id, 0),
-                }
-            }
-            Action::Event(event) => self.on_table_event(event),
-            Action::Wait(_) => {}
-        }
-    }
-
-    fn on_table_event(&mut self, event: dht_routing::Event<O>) {
-        let table = self.routing.len();
-        let observed = match &event {
-            dht_routing::Event::Added { .. } => Some(Observation::PeerAdded { table }),
-            dht_routing::Event::Removed { .. } => Some(Observation::PeerRemoved { table }),
-            dht_routing::Event::BucketRefreshed { .. } => Some(Observation::BucketRefreshed),
-            _ => None,
-        };
-        self.out.extend(observed.map(Output::Observed));
-        self.out.push_back(Output::Event(Event::Table(event)));
-    }
-
-    fn on_query_output(&mut self, now: Now, output: dht_query::Output<O>) {
-        use dht_query::Output as Q;
-        match output {
-            Q::Send { id, mut to, request } => {
-                if !to.is_located()
-                    && let Some(addr) = self.book.addr(&to.peer)
-                {
-                    to.addr = addr.clone();
-                }
-                self.out.push_back(Output::Send { id, to, request });
-            }
-            Q::Forget(id) => self.out.push_back(Output::Forget(id)),
-            Q::Lone { id, to, result, attempts } => self.on_lone(now, id, to, result, attempts),
-            Q::Answered { contact, rtt } => {
-                self.routing.alive(now, &contact.peer, rtt);
-                self.routing.heard(now, contact);
-            }
-            Q::Failed { peer, why } => self.routing.failed(now, &peer, why),
-            Q::Progress(id, progress) if !self.errands.contains_key(&id) => {
-                self.out.push_back(Output::Event(Event::Progress(id, progress)));
-            }
-            Q::Progress(..) => {}
-            Q::Finished(id, finished) => self.on_finished(now, id, finished),
-            Q::Observed(observation) => self.out.push_back(Output::Observed(observation)),
-            Q::Wait(_) => {}
-        }
-    }
-
-    fn on_lone(
-        &mut self,
-        now: Now,
-        id: RequestId,
-        to: Contact<O>,
-        result: Result<(Response<O>, Duration), Failure>,
-        attempts: u32,
-    ) {
-        match self.checks.remove(&id) {
-            Some(check) => {
-                let checked = result.map(|(response, rtt)| Checked { rtt, closer: response.closer.len() });
-                if checked.is_ok() {
-                    self.book.note(to, None, Some(true));
-                }
-                self.routing.checked(now, check, checked);
-            }
-            None => {
-                let result = result.map(|(_, rtt)| rtt);
-                self.out.push_back(Output::Event(Event::Pinged { id, result, attempts }));
-            }
-        }
-    }
-
-    fn on_finished(&mut self, now: Now, id: QueryId, finished: Finished<O>) {
-        match self.errands.remove(&id) {
-            Some(Errand::Upkeep(lookup)) => {
-                self.routing.looked_up(now, lookup, finished.closest.len());
-                return;
-            }
-            Some(Errand::Correction) => return,
-            None => {}
-        }
-        if let Some(query) = self.fetches.remove(&id)
-            && let [best] = &finished.items[..]
-            && !finished.outdated.is_empty()
-        {
-            let peers = finished.outdated.clone();
-            let options = QueryOptions::default();
-            if let Ok(correction) = self.queries.store_at(now, query, best.clone(), peers, options) {
-                self.errands.insert(correction, Errand::Correction);
-            }
-        }
-        self.out.push_back(Output::Event(Event::Finished(id, finished)));
-    }
-}
-
-fn earliest(a: Option<Mono>, b: Option<Mono>) -> Option<Mono> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

@@ -16,8 +16,12 @@
 //! # Ok(()) }
 //! ```
 
+mod datastore;
 mod error;
+mod health;
 mod node;
+mod table;
+mod trace;
 
 #[cfg(feature = "ipfs")]
 pub mod ipfs;
@@ -33,8 +37,12 @@ pub use dht_routing as routing;
 #[cfg(feature = "ipfs")]
 pub use dht_config as config;
 
+pub use datastore::LocalStore;
 pub use dht_core::{Contact, ErrorKind, Failure, InvalidConfig, Overlay, Request};
 pub use dht_net::{Mode, NodeEvent, Role};
 pub use dht_query::Receipt;
 pub use error::{BootstrapError, PeerError, ProvideError, PutError, QueryError};
-pub use node::{CallOptions, Dht, Health, LocalStore, Network, Table, TableEntry, Trace};
+pub use health::Health;
+pub use node::{CallOptions, Dht, Network};
+pub use table::{Table, TableEntry};
+pub use trace::Trace;

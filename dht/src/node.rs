@@ -3,15 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use derive_where::derive_where;
-use dht_core::{Contact, Failure, Mono, Overlay};
+use dht_core::{Contact, Failure, Overlay};
 use dht_metrics::{Metrics, Snapshot};
-use dht_net::{Handle, Mode, NodeEvent, Order, Pong, Role, RunError, Search};
-use dht_query::{Finished, Progress, QueryOptions, Reason, Step};
-use dht_records::{Statistics as StoreStatistics, Store, StoreError, Stored};
-use dht_routing::{BootstrapOptions, BootstrapReport, RefreshReport, Rejected};
+use dht_net::{Handle, Mode, NodeEvent, Pong, Role, RunError};
+use dht_query::{Finished, QueryOptions};
+use dht_routing::{BootstrapOptions, BootstrapReport};
 use tokio::sync::{broadcast, watch};
 
-use crate::{BootstrapError, PeerError, QueryError};
+use crate::{BootstrapError, LocalStore, PeerError, QueryError, Table, Trace};
 
 /// A network that [`Dht`] can run on, and what its nodes keep beside the engine.
 pub trait Network: Overlay {
@@ -49,21 +48,6 @@ pub struct Dht<O: Network> {
     pub(crate) handle: Handle<O>,
     pub(crate) call: CallOptions,
     pub(crate) shared: Arc<Shared<O>>,
-}
-
-/// How a node is doing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Health {
-    /// Peers in the routing table.
-    pub table: usize,
-    /// Whether a lookup for the own id finds anybody.
-    pub can_find_self: bool,
-    /// Whether the own store takes and returns items.
-    pub can_store: bool,
-    /// What is wrong, in words; empty when nothing is.
-    pub errors: Vec<String>,
-    /// The short of it, in words.
-    pub verdict: &'static str,
 }
 
 impl<O: Network> Dht<O> {
@@ -297,39 +281,6 @@ impl<O: Network> Dht<O> {
     pub fn datastore(&self) -> LocalStore<'_, O> {
         LocalStore(self)
     }
-
-    pub(crate) async fn health_with(&self, can_store: bool) -> Health {
-        let mut errors = Vec::new();
-        let table = match self.handle.visit(|node, _| node.routing().len()).await {
-            Ok(table) => table,
-            Err(error) => {
-                errors.push(error.to_string());
-                0
-            }
-        };
-        let own = O::peer_target(&self.local().peer);
-        let found =
-            self.timeout(self.shared.query_timeout.min(Duration::from_secs(10))).closest_to(own).await;
-        let can_find_self = found.as_ref().is_ok_and(|peers| !peers.is_empty());
-        if let Err(error) = found {
-            errors.push(format!("looking up the own id: {error}"));
-        }
-        if !can_store {
-            errors.push("the own store did not return what was put into it".into());
-        }
-        let verdict = if self.is_closed() {
-            "closed"
-        } else if table == 0 {
-            "alone: the routing table is empty"
-        } else if !can_find_self || !can_store {
-            "ailing: see the errors"
-        } else if table < self.shared.resiliency {
-            "fragile: fewer peers than the resiliency asks for"
-        } else {
-            "healthy"
-        };
-        Health { table, can_find_self, can_store, errors, verdict }
-    }
 }
 
 fn peer_error<O: Overlay>(peer: O::PeerId, why: Failure, attempts: u32, timeout: Duration) -> PeerError<O> {
@@ -343,205 +294,4 @@ fn peer_error<O: Overlay>(peer: O::PeerId, why: Failure, attempts: u32, timeout:
 
 pub(crate) fn end_error<O: Overlay>(finished: &Finished<O>) -> Option<QueryError> {
     QueryError::of_end(finished.reason, finished.requests, finished.took)
-}
-
-/// A running lookup that tells its steps. Dropping it ends the lookup.
-pub struct Trace<O: Overlay>(Search<O>);
-
-impl<O: Overlay> Trace<O> {
-    /// The next step; `None` when the lookup is over.
-    pub async fn next(&mut self) -> Option<Step<O>> {
-        loop {
-            match self.0.next().await? {
-                Progress::Step(step) => return Some(step),
-                _ => continue,
-            }
-        }
-    }
-
-    /// How it ended: the reason and the closest peers.
-    ///
-    /// # Errors
-    /// When the node was closed meanwhile.
-    pub async fn finish(self) -> Result<(Reason, Vec<Contact<O>>), QueryError> {
-        let finished = self.0.finish().await?;
-        Ok((finished.reason, finished.closest))
-    }
-}
-
-/// One peer of the routing table, as it was when the table was read.
-#[derive_where(Clone, Debug)]
-pub struct TableEntry<O: Overlay> {
-    /// Who and where.
-    pub contact: Contact<O>,
-    /// Its bucket: leading bits that its key shares with ours.
-    pub bucket: u32,
-    /// Smoothed round-trip time.
-    pub rtt: Option<Duration>,
-    /// Since its last answer.
-    pub silent_for: Duration,
-    /// Since it entered.
-    pub age: Duration,
-}
-
-/// The routing table of a [`Dht`].
-pub struct Table<'a, O: Network>(&'a Dht<O>);
-
-impl<O: Network> Table<'_, O> {
-    /// Peers in the table.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn len(&self) -> Result<usize, RunError> {
-        self.0.handle.visit(|node, _| node.routing().len()).await
-    }
-
-    /// Whether it is empty.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn is_empty(&self) -> Result<bool, RunError> {
-        Ok(self.len().await? == 0)
-    }
-
-    /// All peers, farthest bucket first.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn peers(&self) -> Result<Vec<TableEntry<O>>, RunError> {
-        let since = |now: Mono, then: Mono| now.since(then);
-        self.0
-            .handle
-            .visit(move |node, now| {
-                let entries = node.routing().iter();
-                entries
-                    .map(|entry| TableEntry {
-                        contact: entry.contact.clone(),
-                        bucket: entry.bucket,
-                        rtt: entry.rtt,
-                        silent_for: since(now.mono, entry.last_seen),
-                        age: since(now.mono, entry.added),
-                    })
-                    .collect()
-            })
-            .await
-    }
-
-    /// Enters a peer by hand, without a lookup check; it leaves again when it fails to answer.
-    ///
-    /// # Errors
-    /// When the node is closed; the inner error says why the table does not take it.
-    pub async fn add(&self, contact: Contact<O>) -> Result<Result<(), Rejected>, RunError> {
-        self.0.handle.visit(move |node, now| node.add_peer(now, contact)).await
-    }
-
-    /// Takes a peer out; whether it was there.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn remove(&self, peer: O::PeerId) -> Result<bool, RunError> {
-        self.0.handle.visit(move |node, now| node.remove_peer(now, &peer)).await
-    }
-
-    /// Refreshes every bucket now; ends when that is done.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn refresh(&self) -> Result<RefreshReport, RunError> {
-        self.0.handle.refresh(true).await
-    }
-
-    /// Switches periodic refreshes and repairs on or off.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn set_auto_refresh(&self, on: bool) -> Result<(), RunError> {
-        self.0.handle.visit(move |node, now| node.set_auto_refresh(now, on)).await
-    }
-
-    /// How the table is doing.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn health(&self) -> Result<dht_routing::Health, RunError> {
-        self.0.handle.visit(|node, _| node.routing().health()).await
-    }
-
-    /// Counts since the start, and the buckets as they are.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn statistics(&self) -> Result<dht_routing::Statistics, RunError> {
-        self.0.handle.visit(|node, _| node.routing().statistics()).await
-    }
-
-    /// Keeps the connection to a peer through trimming and idling, or no longer.
-    ///
-    /// # Errors
-    /// When the node is closed.
-    pub async fn protect(&self, peer: O::PeerId, on: bool) -> Result<(), RunError> {
-        self.0.handle.order(Order::Protect { peer, on }).await
-    }
-}
-
-/// The own store of a [`Dht`]: what it holds for itself and for others.
-pub struct LocalStore<'a, O: Network>(&'a Dht<O>);
-
-impl<O: Network> LocalStore<'_, O> {
-    fn store(&self) -> &Arc<dyn Store<O>> {
-        self.0.handle.store()
-    }
-
-    /// What is held under a query and has not expired.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn get(&self, query: &O::Query) -> Result<Vec<Stored<O>>, StoreError> {
-        self.store().load(query, self.0.handle.now()).await
-    }
-
-    /// Whether anything is held under a query.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn has(&self, query: &O::Query) -> Result<bool, StoreError> {
-        Ok(!self.get(query).await?.is_empty())
-    }
-
-    /// Removes everything under a query; how many items.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn remove(&self, query: &O::Query) -> Result<usize, StoreError> {
-        self.0.handle.unkeep(query.clone()).await
-    }
-
-    /// Removes everything.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn clear(&self) -> Result<(), StoreError> {
-        self.0.handle.unkeep_all().await
-    }
-
-    /// How much is held.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn statistics(&self) -> Result<StoreStatistics, StoreError> {
-        self.store().statistics().await
-    }
-
-    /// At most `limit` queries that something is held under, after `from`; an empty page is the last.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn keys(
-        &self,
-        from: Option<(O::Query, O::Slot)>,
-        limit: usize,
-    ) -> Result<Vec<(O::Query, O::Slot)>, StoreError> {
-        let page = self.store().scan(false, from, limit).await?;
-        Ok(page.into_iter().map(|(query, stored)| (query, O::slot(&stored.item))).collect())
-    }
 }

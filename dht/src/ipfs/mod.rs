@@ -1,5 +1,6 @@
 //! The IPFS DHT: [`Dht<Ipfs>`](crate::Dht), its builder and its calls.
 
+mod assemble;
 mod builder;
 mod health;
 #[cfg(feature = "libp2p")]

@@ -1,0 +1,152 @@
+//! What comes in from the network and from the store.
+
+use std::time::Duration;
+
+use dht_core::{Contact, ErrorKind, Now, Observation, Overlay, Request, StoreKind};
+use dht_protocol::Served;
+use dht_query::StartError;
+use dht_records::{Lease, TooMany};
+
+use super::Driver;
+use crate::{
+    Incoming, ReplyToken, Transport,
+    jobs::{Job, Page},
+};
+
+impl<O: Overlay, T: Transport<O>> Driver<O, T> {
+    pub(super) fn on_incoming(&mut self, now: Now, incoming: Incoming<O>) {
+        match incoming {
+            Incoming::Answer { id, response } => match self.dials.remove(&id) {
+                Some(dial) => {
+                    let _ = dial.done.send(Ok(now.mono.since(dial.started)));
+                }
+                None => self.node.on_response(now, id, response),
+            },
+            Incoming::Failure { id, why } => match self.dials.remove(&id) {
+                Some(dial) => {
+                    let _ = dial.done.send(Err(why));
+                }
+                None => self.node.on_failure(now, id, why),
+            },
+            Incoming::Request { token, from, request } => self.on_request(now, token, &from, request),
+            Incoming::Peer { contact, serves } => self.node.on_peer(now, contact, serves),
+            Incoming::Disconnected(peer) => self.node.on_disconnected(&peer),
+            Incoming::Connections(open) => self.sink.observe(&Observation::Connections { open }),
+            Incoming::Local(addr) => {
+                self.node.set_addr(addr);
+                self.local.send_replace(self.node.local().clone());
+            }
+            Incoming::Reachable(reachable) => {
+                self.reachable = Some(reachable);
+                self.take_role(self.mode.role(self.reachable));
+            }
+            Incoming::Closed => {}
+        }
+    }
+
+    pub(super) fn on_request(&mut self, now: Now, token: ReplyToken, from: &Contact<O>, request: Request<O>) {
+        match self.node.serve(now, from, request) {
+            Served::Answer(response) => self.transport.reply(token, Some(response)),
+            Served::Refused(_) => self.transport.reply(token, None),
+            Served::Load(load) => {
+                let job = self.jobs.load(&self.store, token, load, now);
+                self.take_or_refuse(token, job);
+            }
+            Served::Save(save) => {
+                let job = self.jobs.save(&self.store, token, save, self.node.validator(), now);
+                self.take_or_refuse(token, job);
+            }
+        }
+    }
+
+    /// A job may have ended at once (a store in memory), may run, or found no place.
+    pub(super) fn take_or_refuse(&mut self, token: ReplyToken, job: Result<Option<Job<O>>, StartError>) {
+        match job {
+            Ok(Some(ended)) => self.on_job(ended),
+            Ok(None) => {}
+            Err(_) => {
+                self.sink.observe(&Observation::Error { kind: ErrorKind::Capacity, peer: None });
+                self.transport.reply(token, None);
+            }
+        }
+    }
+
+    pub(super) fn on_job(&mut self, job: Job<O>) {
+        let now = self.clock.now();
+        match job {
+            Job::Loaded { token, load, found } => {
+                self.observe_store_error(found.as_ref().err());
+                let rules = self.node.rules().clone();
+                let validator = self.node.validator().clone();
+                let (response, observation) = load.answer(found, &*rules, &*validator, now);
+                self.sink.observe(&observation);
+                self.transport.reply(token, Some(response));
+            }
+            Job::Saved { token, save, saved } => {
+                self.observe_store_error(saved.as_ref().err());
+                let answer = self.node.settle(save, &saved);
+                self.transport.reply(token, answer.ok());
+            }
+            Job::Local { query, options, caller, found } => {
+                self.observe_store_error(found.as_ref().err());
+                let items = self.believable(&query, found.unwrap_or_default(), now);
+                let started = self.node.fetch(now, query, items, options);
+                self.register(started, caller);
+            }
+            Job::Swept(swept) => {
+                self.observe_store_error(swept.as_ref().err());
+                let items = swept.unwrap_or(0);
+                self.sink.observe(&Observation::Stored { kind: StoreKind::Expired, plural: true, items });
+            }
+            Job::Own(page) => self.on_own_page(now, page),
+            Job::Renewed(renewed) => self.observe_store_error(renewed.as_ref().err()),
+        }
+    }
+
+    /// Own items of a store that outlived a restart: announced when they are due. An empty page is the last.
+    pub(super) fn on_own_page(&mut self, now: Now, page: Page<O>) {
+        self.observe_store_error(page.as_ref().err());
+        let page = page.unwrap_or_default();
+        if let Some((query, stored)) = page.last() {
+            self.jobs.own(&self.store, Some((query.clone(), O::slot(&stored.item))));
+        }
+        let restored = self.announcer.restore(now, page);
+        self.observe_too_many(restored);
+    }
+
+    pub(super) fn observe_too_many(&self, result: Result<(), TooMany>) {
+        if let Err(error) = result {
+            self.sink.observe(&Observation::Error { kind: error.kind(), peer: None });
+        }
+    }
+
+    pub(super) fn own_lease(&self, now: Now) -> Lease<O> {
+        let from = self.node.local().peer.clone();
+        Lease { from, received: now.wall, lifetime: Duration::MAX, own: true }
+    }
+
+    pub(super) fn observe_store_error(&self, error: Option<&dht_records::StoreError>) {
+        if let Some(error) = error {
+            self.sink.observe(&Observation::Error { kind: error.kind(), peer: None });
+        }
+    }
+
+    /// What the own store holds and still is true.
+    pub(super) fn believable(
+        &self,
+        query: &O::Query,
+        found: Vec<dht_records::Stored<O>>,
+        now: Now,
+    ) -> Vec<O::Item> {
+        let validator = self.node.validator();
+        let rules = self.node.rules();
+        found
+            .into_iter()
+            .filter(|stored| validator.check(query, &stored.item, now).is_ok())
+            .filter_map(|mut stored| {
+                stored.item = rules.renew(stored.item, self.node.local());
+                rules.present(&stored, now)
+            })
+            .collect()
+    }
+}

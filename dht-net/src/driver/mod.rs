@@ -1,0 +1,270 @@
+//! The loop between the pure node and the world: one task that owns the node, its transport, timers and store jobs.
+//!
+//! Every turn takes in what has arrived, then drains the node until it says how long it can wait. Store calls run beside
+//! the loop, so a slow store never holds up the node.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use dht_core::{Contact, Failure, InvalidConfig, Mono, Now, Overlay, RequestId, Sink};
+use dht_protocol::{Event, Node, Output};
+use dht_query::QueryId;
+use dht_records::Store;
+use dht_routing::{BootstrapId, RefreshId, RefreshReport};
+use futures::FutureExt;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+
+use crate::{
+    Clock, Handle, Incoming, Mode, Pong, Role, Transport,
+    announce::Announcer,
+    command::{Bootstrapped, Caller, Command},
+    handle::Shared,
+    jobs::Jobs,
+};
+
+mod callers;
+mod config;
+mod inward;
+
+pub use config::DriverConfig;
+
+/// Events that wait for a slow listener before it loses the oldest.
+const EVENT_BACKLOG: usize = 1024;
+/// Commands that wait for the driver; callers wait beyond.
+const COMMAND_BACKLOG: usize = 256;
+/// Things that arrived and are taken in before the node is drained again.
+const BATCH: usize = 64;
+/// Sinks are told the time this often while there is something to count …
+const TICK: Duration = Duration::from_secs(1);
+/// … and at least this often.
+const IDLE_TICK: Duration = Duration::from_secs(60);
+/// Ids of dials have this bit, ids of the node's own requests do not.
+const DIAL: u64 = 1 << 63;
+
+/// What is told to those who listen to [`Handle::events`].
+pub type NodeEvent<O> = Arc<Event<O>>;
+
+/// The machine that [`spawn`] runs as a task.
+struct Driver<O: Overlay, T> {
+    node: Node<O>,
+    transport: T,
+    store: Arc<dyn Store<O>>,
+    sink: Arc<dyn Sink<O>>,
+    clock: Arc<dyn Clock>,
+    config: DriverConfig,
+    commands: mpsc::Receiver<Command<O>>,
+    lost_interest: Arc<Notify>,
+    events: broadcast::Sender<NodeEvent<O>>,
+    role: watch::Sender<Role>,
+    local: watch::Sender<Contact<O>>,
+    mode: Mode,
+    reachable: Option<bool>,
+    jobs: Jobs<O>,
+    announcer: Announcer<O>,
+    callers: BTreeMap<QueryId, Caller<O>>,
+    pings: BTreeMap<RequestId, oneshot::Sender<Pong>>,
+    dials: BTreeMap<RequestId, Dial>,
+    refreshes: BTreeMap<RefreshId, oneshot::Sender<RefreshReport>>,
+    bootstraps: BTreeMap<BootstrapId, oneshot::Sender<Bootstrapped<O>>>,
+    next_dial: u64,
+    next_sweep: Mono,
+    next_tick: Mono,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+struct Dial {
+    started: Mono,
+    deadline: Mono,
+    done: oneshot::Sender<Result<Duration, Failure>>,
+}
+
+/// Starts a node on a transport. The task ends when the last handle is dropped or [`Handle::close`] is called.
+///
+/// # Errors
+/// Names the option that has a value it must not have.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn spawn<O: Overlay, T: Transport<O>>(
+    node: Node<O>,
+    transport: T,
+    store: Arc<dyn Store<O>>,
+    sink: Arc<dyn Sink<O>>,
+    clock: Arc<dyn Clock>,
+    config: DriverConfig,
+    seed: u64,
+) -> Result<Handle<O>, InvalidConfig> {
+    config.validate()?;
+    let (sender, commands) = mpsc::channel(COMMAND_BACKLOG);
+    let (events, _) = broadcast::channel(EVENT_BACKLOG);
+    let role = config.mode.role(None);
+    let (role_sender, role_receiver) = watch::channel(role);
+    let (local_sender, local_receiver) = watch::channel(node.local().clone());
+    let lost_interest = Arc::new(Notify::new());
+    let shared = Shared {
+        commands: sender,
+        store: store.clone(),
+        validator: node.validator().clone(),
+        rules: node.rules().clone(),
+        clock: clock.clone(),
+        lost_interest: lost_interest.clone(),
+        events: events.clone(),
+        role: role_receiver,
+        local: local_receiver,
+    };
+    let now = clock.now();
+    let announcer = Announcer::new(config.republish.clone(), config.republish_interval, seed)?;
+    let mut driver = Driver {
+        node,
+        transport,
+        jobs: Jobs::new(config.max_store_jobs),
+        store,
+        sink,
+        clock,
+        commands,
+        lost_interest,
+        events,
+        role: role_sender,
+        local: local_sender,
+        mode: config.mode,
+        reachable: None,
+        announcer,
+        callers: BTreeMap::new(),
+        pings: BTreeMap::new(),
+        dials: BTreeMap::new(),
+        refreshes: BTreeMap::new(),
+        bootstraps: BTreeMap::new(),
+        next_dial: 0,
+        next_sweep: now.mono + config.sweep_interval,
+        next_tick: now.mono,
+        closing: None,
+        config,
+    };
+    driver.take_role(role);
+    driver.jobs.own(&driver.store, None);
+    tokio::spawn(driver.run());
+    Ok(Handle { shared: Arc::new(shared) })
+}
+
+impl<O: Overlay, T: Transport<O>> Driver<O, T> {
+    async fn run(mut self) {
+        let lost_interest = self.lost_interest.clone();
+        loop {
+            let wait = self.drain();
+            if self.closing.is_some() {
+                break;
+            }
+            tokio::select! {
+                incoming = self.transport.next() => {
+                    if self.take_batch(incoming).is_break() {
+                        break;
+                    }
+                }
+                command = self.commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => break,
+                },
+                job = self.jobs.next(), if !self.jobs.is_empty() => self.on_job(job),
+                () = lost_interest.notified() => self.drop_lost_callers(),
+                () = sleep(wait) => {}
+            }
+        }
+        self.shut_down().await;
+    }
+
+    async fn shut_down(mut self) {
+        self.commands.close();
+        self.transport.close().await;
+        // Whoever still waits learns that the node is closed by the end of its channel.
+        if let Some(done) = self.closing.take() {
+            let _ = done.send(());
+        }
+    }
+
+    /// Takes in what has arrived, up to a bound, so that the node is drained once per batch.
+    fn take_batch(&mut self, first: Incoming<O>) -> std::ops::ControlFlow<()> {
+        let mut incoming = first;
+        for _ in 0..BATCH {
+            if incoming == Incoming::Closed {
+                return std::ops::ControlFlow::Break(());
+            }
+            let now = self.clock.now();
+            self.on_incoming(now, incoming);
+            match self.transport.next().now_or_never() {
+                Some(next) => incoming = next,
+                None => return std::ops::ControlFlow::Continue(()),
+            }
+        }
+        let now = self.clock.now();
+        self.on_incoming(now, incoming);
+        std::ops::ControlFlow::Continue(())
+    }
+
+    /// Does what the node wants until it waits; for how long the driver may sleep.
+    fn drain(&mut self) -> Duration {
+        let now = self.clock.now();
+        self.expire_dials(now);
+        if now.mono >= self.next_sweep {
+            self.next_sweep = now.mono + self.config.sweep_interval;
+            self.jobs.sweep(&self.store, now);
+        }
+        if now.mono >= self.next_tick {
+            self.next_tick = now.mono + TICK;
+            self.sink.tick(now);
+        }
+        self.announce(now);
+        let until = loop {
+            match self.node.poll_output(now) {
+                Output::Send { id, to, request } => self.transport.send(id, to, request),
+                Output::Forget(id) => self.transport.forget(id),
+                Output::Event(event) => self.on_event(event),
+                Output::Observed(observation) => self.sink.observe(&observation),
+                Output::Wait(until) => break until,
+            }
+        };
+        let timers = [
+            until,
+            Some(self.next_sweep),
+            Some(self.next_tick + (IDLE_TICK - TICK)),
+            self.announcer.wake_at(),
+            self.next_dial_deadline(),
+        ];
+        let next = timers.into_iter().flatten().min().unwrap_or(Mono(Duration::MAX));
+        next.since(now.mono)
+    }
+
+    fn next_dial_deadline(&self) -> Option<Mono> {
+        self.dials.values().map(|dial| dial.deadline).min()
+    }
+
+    fn expire_dials(&mut self, now: Now) {
+        let late: Vec<_> =
+            self.dials.iter().filter(|(_, dial)| dial.deadline <= now.mono).map(|(id, _)| *id).collect();
+        for id in late {
+            self.transport.forget(id);
+            if let Some(dial) = self.dials.remove(&id) {
+                let _ = dial.done.send(Err(Failure::Timeout));
+            }
+        }
+    }
+
+    /// Starts the announcements that are due.
+    fn announce(&mut self, now: Now) {
+        while let Some((query, item)) = self.announcer.due(now) {
+            let item = self.node.rules().renew(item, self.node.local());
+            let item = self.node.rules().receive(item, now);
+            let options = dht_query::QueryOptions {
+                timeout: Some(self.config.announce_timeout),
+                ..dht_query::QueryOptions::default()
+            };
+            match self.node.store(now, query.clone(), item.clone(), options) {
+                Ok(id) => self.announcer.started(id, query, item),
+                Err(_) => self.announcer.failed(now, &query, &item),
+            }
+        }
+    }
+}
+
+async fn sleep(wait: Duration) {
+    // Past a year nothing is due that an input would not bring about first; tokio's timer has a horizon.
+    tokio::time::sleep(wait.min(Duration::from_secs(365 * 86_400))).await;
+}

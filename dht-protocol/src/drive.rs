@@ -1,0 +1,160 @@
+//! The one outlet: what routing and queries want, joined into what the node wants.
+
+use std::time::Duration;
+
+use dht_core::{Contact, Failure, Mono, Now, Observation, Overlay, Request, RequestId, Response};
+use dht_query::{Finished, QueryId, QueryOptions};
+use dht_routing::{Action, Checked, LookupId};
+
+use crate::{Event, Node, Output};
+
+/// Why a query runs that no caller asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Errand {
+    Upkeep(LookupId),
+    Correction,
+}
+
+impl<O: Overlay> Node<O> {
+    /// The next thing the node wants done; call until it says [`Output::Wait`].
+    pub fn poll_output(&mut self, now: Now) -> Output<O> {
+        loop {
+            if let Some(output) = self.out.pop_front() {
+                return output;
+            }
+            let table = match self.routing.poll(now) {
+                Action::Wait(until) => until,
+                action => {
+                    self.on_action(now, action);
+                    continue;
+                }
+            };
+            let queries = match self.queries.poll(now) {
+                dht_query::Output::Wait(until) => until,
+                output => {
+                    self.on_query_output(now, output);
+                    continue;
+                }
+            };
+            return Output::Wait(earliest(table, queries));
+        }
+    }
+
+    fn on_action(&mut self, now: Now, action: Action<O>) {
+        match action {
+            Action::Check { id, mut contact, timeout } => {
+                if !contact.is_located()
+                    && let Some(addr) = self.book.addr(&contact.peer)
+                {
+                    contact.addr = addr.clone();
+                }
+                let target = O::peer_target(&contact.peer);
+                let request = self.queries.request(now, contact, Request::FindNode { target }, timeout);
+                self.checks.insert(request, id);
+            }
+            Action::Lookup { id, target, timeout } => {
+                let options = QueryOptions { timeout: Some(timeout), ..QueryOptions::default() };
+                match self.closest(now, target, options) {
+                    Ok(query) => {
+                        self.errands.insert(query, Errand::Upkeep(id));
+                    }
+                    Err(_) => self.routing.looked_up(now, id, 0),
+                }
+            }
+            Action::Event(event) => self.on_table_event(event),
+            Action::Wait(_) => {}
+        }
+    }
+
+    fn on_table_event(&mut self, event: dht_routing::Event<O>) {
+        let table = self.routing.len();
+        let observed = match &event {
+            dht_routing::Event::Added { .. } => Some(Observation::PeerAdded { table }),
+            dht_routing::Event::Removed { .. } => Some(Observation::PeerRemoved { table }),
+            dht_routing::Event::BucketRefreshed { .. } => Some(Observation::BucketRefreshed),
+            _ => None,
+        };
+        self.out.extend(observed.map(Output::Observed));
+        self.out.push_back(Output::Event(Event::Table(event)));
+    }
+
+    fn on_query_output(&mut self, now: Now, output: dht_query::Output<O>) {
+        use dht_query::Output as Q;
+        match output {
+            Q::Send { id, mut to, request } => {
+                if !to.is_located()
+                    && let Some(addr) = self.book.addr(&to.peer)
+                {
+                    to.addr = addr.clone();
+                }
+                self.out.push_back(Output::Send { id, to, request });
+            }
+            Q::Forget(id) => self.out.push_back(Output::Forget(id)),
+            Q::Lone { id, to, result, attempts } => self.on_lone(now, id, to, result, attempts),
+            Q::Answered { contact, rtt } => {
+                self.routing.alive(now, &contact.peer, rtt);
+                self.routing.heard(now, contact);
+            }
+            Q::Failed { peer, why } => self.routing.failed(now, &peer, why),
+            Q::Progress(id, progress) if !self.errands.contains_key(&id) => {
+                self.out.push_back(Output::Event(Event::Progress(id, progress)));
+            }
+            Q::Progress(..) => {}
+            Q::Finished(id, finished) => self.on_finished(now, id, finished),
+            Q::Observed(observation) => self.out.push_back(Output::Observed(observation)),
+            Q::Wait(_) => {}
+        }
+    }
+
+    fn on_lone(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        to: Contact<O>,
+        result: Result<(Response<O>, Duration), Failure>,
+        attempts: u32,
+    ) {
+        match self.checks.remove(&id) {
+            Some(check) => {
+                let checked = result.map(|(response, rtt)| Checked { rtt, closer: response.closer.len() });
+                if checked.is_ok() {
+                    self.book.note(to, None, Some(true));
+                }
+                self.routing.checked(now, check, checked);
+            }
+            None => {
+                let result = result.map(|(_, rtt)| rtt);
+                self.out.push_back(Output::Event(Event::Pinged { id, result, attempts }));
+            }
+        }
+    }
+
+    fn on_finished(&mut self, now: Now, id: QueryId, finished: Finished<O>) {
+        match self.errands.remove(&id) {
+            Some(Errand::Upkeep(lookup)) => {
+                self.routing.looked_up(now, lookup, finished.closest.len());
+                return;
+            }
+            Some(Errand::Correction) => return,
+            None => {}
+        }
+        if let Some(query) = self.fetches.remove(&id)
+            && let [best] = &finished.items[..]
+            && !finished.outdated.is_empty()
+        {
+            let peers = finished.outdated.clone();
+            let options = QueryOptions::default();
+            if let Ok(correction) = self.queries.store_at(now, query, best.clone(), peers, options) {
+                self.errands.insert(correction, Errand::Correction);
+            }
+        }
+        self.out.push_back(Output::Event(Event::Finished(id, finished)));
+    }
+}
+
+fn earliest(a: Option<Mono>, b: Option<Mono>) -> Option<Mono> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
