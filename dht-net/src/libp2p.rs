@@ -10,6 +10,7 @@ mod admit;
 mod behaviour;
 mod budget;
 mod config;
+mod directory;
 mod frame;
 mod guard;
 mod handler;
@@ -29,6 +30,11 @@ mod slots;
 mod stack;
 mod trim;
 mod upgrade;
+
+#[cfg(test)]
+#[path = "../tests/libp2p/dialect.rs"]
+#[allow(dead_code, unreachable_pub)] // the integration tests use the rest
+mod dialect;
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -8,7 +8,7 @@ use dht_core::{ErrorKind, InvalidConfig};
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use thiserror::Error;
 
-/// Which addresses are dialled and announced.
+/// Which addresses are dialled, and which of our own are told to the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Scope {
     /// Globally routable addresses only, names checked again after they are resolved.
@@ -32,7 +32,7 @@ pub struct Config {
     pub agent: String,
     /// Whether to serve the protocol from the start. Default: no.
     pub serve: bool,
-    /// Which addresses are dialled and announced. Default: public ones.
+    /// Which addresses are dialled, and which of our own are told to the driver. Default: public ones.
     pub scope: Scope,
     /// Whether `/dns` and `/dnsaddr` addresses are resolved with the system's resolver. At most 32 lookups, 16 records
     /// each and 16 connection attempts for one address. Default: yes.
@@ -42,7 +42,8 @@ pub struct Config {
     /// How long a confirmed address is believed without new proof. Default: 30 min.
     pub recheck: Duration,
 
-    /// A connection must stand (name resolution and handshake included) within this. Default: 10 s.
+    /// A connection must stand (name resolution and handshake included) within this; one address gets half of it.
+    /// Default: 10 s.
     pub dial_timeout: Duration,
     /// Peers dialled at the same time; further ones wait. Default: 64.
     pub max_dials: usize,

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::TcpListener,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,6 +20,7 @@ use libp2p::{
     multiaddr::Protocol,
     swarm::{self, NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
 };
+use socket2::{Domain, Socket, Type};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{
@@ -274,7 +275,15 @@ impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
 fn is_free(addr: &Multiaddr) -> io::Result<()> {
     let mut parts = addr.iter();
     let (Some(ip), Some(Protocol::Tcp(port))) = (ip::ip_of(addr), parts.nth(1)) else { return Ok(()) };
-    TcpListener::bind((ip, port)).map(drop)
+    let domain = if ip.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
+    let socket = Socket::new(domain, Type::STREAM, None)?;
+    if ip.is_ipv6() {
+        // As libp2p does: the same port of IPv4 is another matter.
+        socket.set_only_v6(true)?;
+    }
+    #[cfg(unix)] // elsewhere it would share the port
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::new(ip, port).into())
 }
 
 fn limits(config: &Config) -> ConnectionLimits {

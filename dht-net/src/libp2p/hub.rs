@@ -3,12 +3,9 @@
 //!
 //! One lock, held for a few map operations, never across a call into libp2p. Order: the directory, then a mailbox.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use derive_where::derive_where;
@@ -20,6 +17,7 @@ use tokio::sync::mpsc;
 use super::{
     Config, HostOverlay,
     budget::{Budget, Purse},
+    directory::{Dial, Directory, Peer},
     mailbox::{Job, Mailbox, Return},
 };
 use crate::Incoming;
@@ -38,63 +36,6 @@ pub(super) enum Event<O: Overlay> {
 pub(super) enum Command<O: Overlay> {
     Disconnect(O::PeerId),
     Close,
-}
-
-/// How far connecting to a peer has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Dial {
-    #[default]
-    None,
-    Queued,
-    Running(ConnectionId),
-}
-
-/// A peer that is connected, wanted or protected.
-#[derive_where(Debug)]
-struct Peer<O: Overlay> {
-    connections: Vec<Arc<Mailbox<O>>>,
-    /// Jobs that wait for a connection; at most `requests_per_peer`.
-    parked: Vec<Job<O>>,
-    dial: Dial,
-    /// Where it was last said to be.
-    addr: O::Addr,
-    /// Whether it serves our protocol, once it said so.
-    serves: Option<bool>,
-    protected: bool,
-    /// Bytes and streams that this peer makes us hold, over all its connections.
-    bytes: Arc<Budget>,
-    streams: Arc<Budget>,
-}
-
-impl<O: Overlay> Default for Peer<O> {
-    fn default() -> Self {
-        Self {
-            connections: Vec::new(),
-            parked: Vec::new(),
-            dial: Dial::None,
-            addr: O::Addr::default(),
-            serves: None,
-            protected: false,
-            bytes: Arc::default(),
-            streams: Arc::default(),
-        }
-    }
-}
-
-impl<O: Overlay> Peer<O> {
-    fn is_unused(&self) -> bool {
-        self.connections.is_empty() && self.parked.is_empty() && self.dial == Dial::None && !self.protected
-    }
-}
-
-/// Peers: bounded by the connections, the requests that wait, and the peers that the driver protects.
-#[derive_where(Debug, Default)]
-struct Directory<O: Overlay> {
-    peers: HashMap<O::PeerId, Peer<O>>,
-    /// Peers to dial, in the order they were wanted.
-    wanted: VecDeque<O::PeerId>,
-    dialing: usize,
-    commands: VecDeque<Command<O>>,
 }
 
 /// The budgets of one peer, for the handler of a connection with it.
@@ -174,7 +115,7 @@ impl<O: HostOverlay, C> Hub<O, C> {
         let wake = self.with(|directory| {
             let peer = directory.peers.entry(to.peer.clone()).or_default();
             // An error comes only of a peer that has connections or parked jobs: no unused entry stays behind.
-            let job = match deliver(peer, job, limit)? {
+            let job = match peer.deliver(job, limit)? {
                 Some(job) => job,
                 None => return Ok(false),
             };
@@ -419,16 +360,5 @@ impl<O: HostOverlay, C> Hub<O, C> {
     }
 }
 
-/// Gives the job to the least loaded connection of the peer; back when it has none.
-fn deliver<O: Overlay>(peer: &mut Peer<O>, job: Job<O>, limit: usize) -> Result<Option<Job<O>>, Failure> {
-    let mut job = job;
-    peer.connections.sort_by_key(|mailbox| mailbox.load());
-    for mailbox in &peer.connections {
-        match mailbox.push(job, limit) {
-            Ok(()) => return Ok(None),
-            Err((_, Some(why))) => return Err(why),
-            Err((back, None)) => job = back,
-        }
-    }
-    Ok(Some(job))
-}
+#[cfg(test)]
+mod tests;

@@ -305,3 +305,35 @@ async fn an_address_that_others_reach_is_found_out_and_told() {
     node.send(RequestId(0), helper.contact(), find("x"));
     while within(node.next()).await != Incoming::Reachable(true) {}
 }
+
+#[tokio::test]
+async fn two_that_dial_each_other_at_once_both_get_their_answers() {
+    let (mut a, mut b) = (host(config()).await, host(config()).await);
+    let to = |host: &harness::Host| {
+        Contact::new(host.local_peer().clone(), host.listen_addrs().into_iter().collect())
+    };
+    let (to_a, to_b) = (to(&a), to(&b));
+    for round in 0..20u64 {
+        a.send(RequestId(round), to_b.clone(), find("from a"));
+        b.send(RequestId(round), to_a.clone(), find("from b"));
+        let (mut got_a, mut got_b) = (false, false);
+        while !(got_a && got_b) {
+            let (host, got, incoming) = tokio::select! {
+                incoming = within(a.next()) => (&mut a, &mut got_a, incoming),
+                incoming = within(b.next()) => (&mut b, &mut got_b, incoming),
+            };
+            match incoming {
+                Incoming::Request { token, request, .. } => host.reply(token, harness::echo(&request)),
+                Incoming::Answer { id, .. } => *got |= id.0 == round,
+                Incoming::Failure { why, .. } => panic!("{why}"),
+                _ => {}
+            }
+        }
+        // Every other round starts from nothing.
+        if round % 2 == 0 {
+            a.order(Order::Disconnect(to_b.peer.clone()));
+            while within(a.next()).await != Incoming::Disconnected(to_b.peer.clone()) {}
+            while within(b.next()).await != Incoming::Disconnected(to_a.peer.clone()) {}
+        }
+    }
+}
