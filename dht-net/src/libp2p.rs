@@ -30,6 +30,7 @@ mod slots;
 mod stack;
 mod trim;
 mod upgrade;
+mod waiting;
 
 #[cfg(test)]
 #[path = "../tests/libp2p/dialect.rs"]

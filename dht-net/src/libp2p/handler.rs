@@ -33,6 +33,7 @@ use super::{
     sending::{Open, Sending},
     slots::Slots,
     upgrade::{Negotiation, Purpose},
+    waiting::Waiting,
 };
 
 /// Ping streams that one connection may have open with us; stock libp2p needs one.
@@ -75,6 +76,7 @@ pub(super) struct Handler<O: HostOverlay, C: StreamCodec<O>> {
     pub(super) mailbox: Arc<Mailbox<O>>,
     pub(super) protocols: Arc<[StreamProtocol]>,
     pub(super) slots: Slots<Channel<O>>,
+    waiting: Waiting<Stream>,
     pub(super) sending: Sending<O>,
     pub(super) output: VecDeque<Output>,
     allowance: Allowance,
@@ -105,6 +107,7 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
             mailbox,
             protocols,
             slots: Slots::default(),
+            waiting: Waiting::default(),
             sending: Sending::default(),
             output: VecDeque::new(),
             allowance,
@@ -154,6 +157,7 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
     fn check_mode(&mut self) {
         let serves = self.hub.serves();
         if self.serving && !serves {
+            self.waiting.clear();
             let inbound = self.slots.iter().filter(|(_, channel)| matches!(channel, Channel::In(_)));
             for slot in inbound.map(|(slot, _)| slot).collect::<Vec<_>>() {
                 self.slots.remove(slot);
@@ -240,11 +244,8 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
         // Dropping a stream resets it.
         match purpose {
             Purpose::Dht if self.hub.serves() => {
-                let mut place = self.allowance.streams.charge();
-                if place.set(1) {
-                    let stream = Inbound::new(stream, self.reader(), place, now);
-                    let _ = self.slots.insert(Channel::In(stream));
-                }
+                self.waiting.push(stream, self.bytes(), now + self.hub.config.message_timeout);
+                self.admit(now);
             }
             Purpose::Dht => {}
             Purpose::Ping => {
@@ -254,6 +255,24 @@ impl<O: HostOverlay, C: StreamCodec<O>> Handler<O, C> {
                 }
             }
         }
+    }
+
+    /// Serves streams that wait, as far as there is room; `true` when there was.
+    fn admit(&mut self, now: Instant) -> bool {
+        self.waiting.expire(now);
+        let mut admitted = false;
+        while !self.waiting.is_empty() {
+            let mut place = self.allowance.streams.charge();
+            if !place.set(1) {
+                break;
+            }
+            let Some(stream) = self.waiting.pop() else { break };
+            let stream = Inbound::new(stream, self.reader(), place, now);
+            // No free slot: dropped, as the peer holds them all.
+            admitted |= self.slots.insert(Channel::In(stream)).is_ok();
+        }
+        self.due = earlier(self.due, self.waiting.due(now));
+        admitted
     }
 
     /// Sees to deadlines; `true` when something became ready by that.
@@ -321,6 +340,9 @@ impl<O: HostOverlay, C: StreamCodec<O>> ConnectionHandler for Handler<O, C> {
             self.read_mail(now);
             self.check_mode();
             self.run_slots(now);
+            while self.admit(now) {
+                self.run_slots(now);
+            }
             let sent = self.send();
             if let Some(output) = self.output.pop_front() {
                 return Poll::Ready(output);

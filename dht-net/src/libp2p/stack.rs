@@ -20,8 +20,12 @@ use libp2p::{
 
 use super::{Config, StartError, guard::Guard};
 
-/// Streams of all protocols that one connection may have open.
-const MAX_STREAMS: usize = 128;
+/// Streams of all protocols that one TCP connection may have open. Yamux ends the whole connection at the next one, so this
+/// lies above everything that is refused stream by stream.
+const YAMUX_STREAMS: usize = 512;
+/// The same of a QUIC connection, where the peer waits instead.
+#[cfg(feature = "quic")]
+const QUIC_STREAMS: u32 = 128;
 
 type Stack = Boxed<(PeerId, StreamMuxerBox)>;
 type Secured<S> = (PeerId, Either<noise::Output<S>, tls::TlsStream<S>>);
@@ -73,7 +77,7 @@ pub(super) fn build(keypair: &Keypair, config: &Config) -> Result<Stack, StartEr
     let noise = noise::Config::new(keypair).map_err(|error| setup("Noise")(error.to_string()))?;
     let tls = tls::Config::new(keypair).map_err(|error| setup("TLS")(error.to_string()))?;
     let mut muxer = yamux::Config::default();
-    muxer.set_max_num_streams(MAX_STREAMS);
+    muxer.set_max_num_streams(YAMUX_STREAMS);
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(Version::V1Lazy)
         .authenticate(Security { noise, tls })
@@ -109,7 +113,7 @@ fn quic(
 + 'static {
     let mut quic = libp2p::quic::Config::new(keypair);
     quic.handshake_timeout = config.dial_timeout / 2;
-    quic.max_concurrent_stream_limit = MAX_STREAMS as u32;
+    quic.max_concurrent_stream_limit = QUIC_STREAMS;
     quic.max_stream_data = 256 << 10;
     quic.max_connection_data = 2 << 20;
     libp2p::quic::tokio::Transport::new(quic).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))

@@ -1,10 +1,16 @@
 //! What strangers can make a host hold, and whom it keeps when there are too many.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use dht_core::{Failure, RequestId};
 use dht_net::{Incoming, Order, Transport, libp2p::Config};
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::{AsyncReadExt, AsyncWriteExt, future::join_all};
 
 use super::{
     dialect::{self, Id, find},
@@ -17,16 +23,21 @@ use super::{
 async fn a_flood_of_streams_is_bounded_while_others_are_served() {
     let stock = Stock::new().await;
     let flooder = Id::from(stock.peer);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
     // Whoever floods gets no answer, so that its streams stay open.
     let server = Server::start(config(), move |from, token, request, _| match *from == flooder {
-        true => vec![],
+        true => {
+            count.fetch_add(1, Ordering::Relaxed);
+            vec![]
+        }
         false => vec![(token, echo(request))],
     })
     .await;
     let mut client = host(config()).await;
     assert!(stock.dial(server.dial_addr()).await);
     let mut streams = Vec::new();
-    for i in 0..100u64 {
+    for i in 0..300u64 {
         if let Some(mut stream) = within(stock.open(server.peer_id)).await {
             let _ = stream.write_all(&[2, dialect::FIND, 1]).await;
             let _ = stream.flush().await;
@@ -35,12 +46,30 @@ async fn a_flood_of_streams_is_bounded_while_others_are_served() {
         client.send(RequestId(i), server.contact(), find("x"));
         assert!(outcome(&mut client).await.1.is_ok());
     }
-    let mut live = 0;
+    assert_eq!(asked.load(Ordering::Relaxed), 32, "more are not read at a time");
+    // Those that are served, those that wait, and no more.
+    let mut live = Vec::new();
     for mut stream in streams {
-        let end = tokio::time::timeout(Duration::from_millis(20), stream.read(&mut [0; 1])).await;
-        live += usize::from(end.is_err());
+        let end = tokio::time::timeout(Duration::from_millis(10), stream.read(&mut [0; 1])).await;
+        live.extend(end.is_err().then_some(stream));
     }
-    assert_eq!(live, 32);
+    assert_eq!(live.len(), 32 + 224);
+}
+
+#[tokio::test]
+async fn a_burst_of_streams_is_served() {
+    let server = Server::echo(config()).await;
+    let stock = Stock::new().await;
+    assert!(stock.dial(server.dial_addr()).await);
+    let ask = async || {
+        let mut stream = stock.open(server.peer_id).await?;
+        stream.write_all(&[2, dialect::FIND, 1]).await.ok()?;
+        stream.flush().await.ok()?;
+        stream.read_exact(&mut [0; 1]).await.ok()?;
+        stream.close().await.ok()
+    };
+    let served = within(join_all((0..200).map(|_| ask()))).await;
+    assert_eq!(served.into_iter().flatten().count(), 200);
 }
 
 #[tokio::test]
