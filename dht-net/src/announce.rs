@@ -43,6 +43,12 @@ impl<O: Overlay> Announcer<O> {
         self.republisher.remove(query, slot);
     }
 
+    /// Nobody took an item: it is announced again after the retry time, if it is one that is.
+    pub(crate) fn retry(&mut self, now: Now, query: &O::Query, slot: &O::Slot) {
+        self.wake = Some(now.mono);
+        self.republisher.retry(now, query, slot);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.republisher.clear();
     }

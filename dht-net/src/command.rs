@@ -25,6 +25,8 @@ pub(crate) enum Goal<O: Overlay> {
 pub(crate) struct Caller<O: Overlay> {
     pub(crate) done: oneshot::Sender<Result<Finished<O>, StartError>>,
     pub(crate) progress: Option<mpsc::Sender<Progress<O>>>,
+    /// What a store places: announced again soon when nobody took it.
+    pub(crate) placing: Option<(O::Query, O::Slot)>,
 }
 
 pub(crate) type Visit<O> = Box<dyn FnOnce(&mut Node<O>, Now) + Send>;

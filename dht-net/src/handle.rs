@@ -134,8 +134,13 @@ impl<O: Overlay> Handle<O> {
 
     async fn run(&self, goal: Goal<O>, options: QueryOptions) -> Result<Finished<O>, RunError> {
         let (done, finished) = oneshot::channel();
+        let placing = match &goal {
+            Goal::Store(query, item) => Some((query.clone(), O::slot(item))),
+            _ => None,
+        };
         let _interest = Interest(self.shared.lost_interest.clone());
-        self.command(Command::Start { goal, options, caller: Caller { done, progress: None } }).await?;
+        self.command(Command::Start { goal, options, caller: Caller { done, progress: None, placing } })
+            .await?;
         // Bound last, so that it is dropped before `_interest` wakes the driver to look.
         let finished = finished;
         Ok(finished.await.map_err(|_| RunError::Closed)??)
@@ -144,7 +149,7 @@ impl<O: Overlay> Handle<O> {
     async fn follow(&self, goal: Goal<O>, options: QueryOptions) -> Result<Search<O>, RunError> {
         let (done, finished) = oneshot::channel();
         let (sender, progress) = mpsc::channel(PROGRESS_BACKLOG);
-        let caller = Caller { done, progress: Some(sender) };
+        let caller = Caller { done, progress: Some(sender), placing: None };
         self.command(Command::Start { goal, options, caller }).await?;
         Ok(Search { progress, finished, _interest: Interest(self.shared.lost_interest.clone()) })
     }
@@ -208,7 +213,8 @@ impl<O: Overlay> Handle<O> {
 
     /// Keeps an own item in the own store for ever. If `announced` it is announced again and again, also after a restart
     /// on the same store; the announcement now is the caller's ([`Handle::offer`]). If not, the store holds it like a
-    /// stranger's item and may evict it when it is full.
+    /// stranger's item and may evict it when it is full. An announced item that an [`Handle::offer`] finds no taker for is
+    /// announced again after the retry time.
     ///
     /// # Errors
     /// When the store refuses it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dht_core::{Now, Overlay, RequestId};
 use dht_protocol::Event;
-use dht_query::{Progress, QueryId, StartError};
+use dht_query::{Finished, Progress, QueryId, StartError};
 use tokio::sync::mpsc;
 
 use super::{DIAL, Dial, Driver};
@@ -118,25 +118,31 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             Event::Table(table) => self.on_table_event(table),
             _ => {}
         }
-        if let Event::Finished(id, finished) = event {
-            let now = self.clock.now();
-            if let Some((query, item)) = self.announcer.finished(now, id, &finished) {
-                self.jobs.renew(&self.store, query, item, self.own_lease(now), self.node.validator(), now);
-            }
-            match self.callers.remove(&id) {
-                Some(caller) if self.events.receiver_count() == 0 => {
-                    let _ = caller.done.send(Ok(finished));
-                }
-                caller => {
-                    if let Some(caller) = caller {
-                        let _ = caller.done.send(Ok(finished.clone()));
-                    }
-                    self.publish(Event::Finished(id, finished));
-                }
-            }
-        } else {
-            self.publish(event);
+        match event {
+            Event::Finished(id, finished) => self.on_finished(id, finished),
+            event => self.publish(event),
         }
+    }
+
+    fn on_finished(&mut self, id: QueryId, finished: Finished<O>) {
+        let now = self.clock.now();
+        if let Some((query, item)) = self.announcer.finished(now, id, &finished) {
+            self.jobs.renew(&self.store, query, item, self.own_lease(now), self.node.validator(), now);
+        }
+        let Some(caller) = self.callers.remove(&id) else {
+            self.publish(Event::Finished(id, finished));
+            return;
+        };
+        if let Some((query, slot)) = &caller.placing
+            && finished.receipt.stored.is_empty()
+        {
+            self.announcer.retry(now, query, slot);
+        }
+        if self.events.receiver_count() > 0 {
+            self.publish(Event::Finished(id, finished.clone()));
+        }
+        // The caller may have lost interest.
+        let _ = caller.done.send(Ok(finished));
     }
 
     pub(super) fn publish(&self, event: Event<O>) {

@@ -113,3 +113,17 @@ async fn own_records_of_a_store_that_outlived_a_restart_are_announced() {
     tokio::time::sleep(Duration::from_secs(23 * 3600)).await;
     assert_eq!(net.nodes[2].local_providers(key).await.unwrap(), vec![contact(60)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_took_is_announced_again_soon() {
+    use dht::net::memory::Hub;
+
+    let hub = Hub::new();
+    let early = join(&hub, 1, builder(1).bootstrap_from(|| vec![contact(2)]));
+    let key = content("early");
+    assert!(early.provide(key.clone(), true).await.is_err(), "there is nobody yet");
+    let other = join(&hub, 2, builder(2));
+    early.bootstrap(Default::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(11 * 60)).await;
+    assert_eq!(other.local_providers(key).await.unwrap(), vec![contact(1)]);
+}
