@@ -11,6 +11,7 @@ use dht::{
     BootstrapError, Dht, ErrorKind,
     config::{ConfigError, Loaded, Loader, Settings, Source, settings},
     ipfs::{BuildError, Builder, Ipfs, Keypair},
+    net::libp2p::StartError,
     routing::BootstrapOptions,
 };
 use tokio::time::Instant;
@@ -157,8 +158,12 @@ pub async fn build(builder: Builder) -> anyhow::Result<Dht<Ipfs>> {
 }
 
 fn not_started(error: BuildError) -> anyhow::Error {
-    let hint = "give another address with --listen; port 0 takes any that is free";
-    anyhow!("{error}; {hint}")
+    match error {
+        BuildError::Host(StartError::Listen { .. }) => {
+            anyhow!("{error}; give another address with --listen; port 0 takes any that is free")
+        }
+        error => error.into(),
+    }
 }
 
 /// The node's key from its file, or a new one.
@@ -207,11 +212,10 @@ impl Client {
             ..settings.bootstrap_options()
         };
         require_introducer(&settings)?;
-        let network = settings.network.name.clone();
-        let dht = build(Dht::<Ipfs>::builder().settings(settings).identity(keypair)).await?;
+        let dht = build(Dht::<Ipfs>::builder().settings(settings.clone()).identity(keypair)).await?;
         match dht.bootstrap(quick).await {
             Ok(_) => Ok(Self { dht, deadline }),
-            Err(error) => Err(not_joined(&network, &error)),
+            Err(error) => Err(not_joined(&settings, &error)),
         }
     }
 
@@ -228,9 +232,8 @@ impl Client {
 
 /// A private network has no published peers: somebody must be named.
 pub fn require_introducer(settings: &Settings) -> anyhow::Result<()> {
-    let named = settings.bootstrap.peers.iter().any(|peer| peer != settings::Bootstrap::DEFAULT_PEERS);
     let published = settings.is_amino() && !settings.bootstrap.peers.is_empty();
-    if named || published {
+    if names_peers(settings) || published {
         return Ok(());
     }
     let name = &settings.network.name;
@@ -240,6 +243,16 @@ pub fn require_introducer(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Why nobody could be joined through, and what would be right.
-pub fn not_joined(network: &str, error: &BootstrapError<Ipfs>) -> anyhow::Error {
-    anyhow!("cannot join `{network}`: {error}; --bootstrap must name a server of that network that runs")
+pub fn not_joined(settings: &Settings, error: &BootstrapError<Ipfs>) -> anyhow::Error {
+    let hint = if names_peers(settings) {
+        "--bootstrap must name a server of that network that runs"
+    } else {
+        "is this machine online? --bootstrap names other peers than the published ones"
+    };
+    anyhow!("cannot join `{}`: {error}; {hint}", settings.network.name)
+}
+
+/// Whether somebody is named beside the peers that the network publishes.
+pub fn names_peers(settings: &Settings) -> bool {
+    settings.bootstrap.peers.iter().any(|peer| peer != settings::Bootstrap::DEFAULT_PEERS)
 }

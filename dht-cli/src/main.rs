@@ -23,7 +23,7 @@ mod value;
 
 use std::{io, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Cli;
@@ -35,6 +35,11 @@ fn main() -> ExitCode {
         Err(answer) if !answer.use_stderr() => {
             let _ = answer.print();
             return ExitCode::SUCCESS;
+        }
+        // Nothing was typed: that is the place for the whole help.
+        Err(help) if help.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = help.print();
+            return ExitCode::from(exit::USAGE);
         }
         Err(error) => {
             let said = exit::parser_line(&error.render().to_string());

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use dht::{
     Dht, Role,
-    config::{Settings, settings},
+    config::Settings,
     ipfs::{ContentKey, Ipfs},
     routing::BootstrapOptions,
 };
@@ -112,11 +112,10 @@ async fn modes(mut role: watch::Receiver<Role>, mut mode: Role) -> anyhow::Resul
 
 /// Joins through those that were named, or fails; the peers that the network publishes may also come later.
 async fn join(dht: &Dht<Ipfs>, settings: &Settings) -> anyhow::Result<()> {
-    let named = settings.bootstrap.peers.iter().any(|peer| peer != settings::Bootstrap::DEFAULT_PEERS);
     match dht.bootstrap(BootstrapOptions::default()).await {
         Ok(report) if report.alone => tracing::info!("this is the first node of its network"),
         Ok(report) => tracing::info!(peers = report.peers, took = ?report.took, "joined"),
-        Err(error) if named => return Err(join::not_joined(&settings.network.name, &error)),
+        Err(error) if join::names_peers(settings) => return Err(join::not_joined(settings, &error)),
         Err(error) => tracing::warn!(%error, "not joined yet; the table keeps trying"),
     }
     Ok(())

@@ -98,6 +98,23 @@ impl Swarm {
         Gone(self.stopped.clone())
     }
 
+    /// Everybody looks who is left. Answers name k peers, so in a network of more than k nodes a lookup finds all of the
+    /// closest only after those who answer have forgotten the dead.
+    pub async fn refresh(&self) -> Seen {
+        let refreshes = self.live.iter().map(|dht| async move {
+            dht.table().refresh().await?;
+            anyhow::Ok(
+                dht.table().peers().await?.into_iter().map(|entry| entry.contact.peer).collect::<Vec<_>>(),
+            )
+        });
+        let tables: Vec<_> = stream::iter(refreshes).buffer_unordered(JOINING).try_collect().await?;
+        let alive: BTreeSet<PeerId> = self.live.iter().map(|dht| dht.local().peer).collect();
+        let dead = tables.iter().flatten().filter(|peer| !alive.contains(*peer)).count();
+        ensure!(dead == 0, "tables still hold {dead} entries of nodes that are gone");
+        let (least, most) = (tables.iter().map(Vec::len).min(), tables.iter().map(Vec::len).max());
+        Ok(format!("tables hold {} to {} peers, all alive", least.unwrap_or(0), most.unwrap_or(0)))
+    }
+
     /// Closes every node that runs.
     pub async fn close(&self) -> Seen {
         Gone(self.live.clone()).stop().await
@@ -123,7 +140,10 @@ fn options_of(transport: Transport, options: &Options) -> anyhow::Result<Setting
     };
     let layer = |loader: Loader| {
         let loader = loader.preset(Preset::Testing).flag("dht demo", "network.name", NETWORK);
-        loader.flag("dht demo", "network.mode", "server").flag("dht demo", "network.listen", listen)
+        let loader =
+            loader.flag("dht demo", "network.mode", "server").flag("dht demo", "network.listen", listen);
+        // Hundreds of handshakes on one small machine take their time.
+        loader.flag("dht demo", "bootstrap.seed_timeout", "10s").flag("dht demo", "bootstrap.timeout", "30s")
     };
     Ok(options.load(layer)?.settings)
 }
