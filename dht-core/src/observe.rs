@@ -63,8 +63,6 @@ pub enum StoreKind {
     Refused,
     /// Items were loaded for an answer.
     Loaded,
-    /// Items expired.
-    Expired,
 }
 
 /// One thing that happened.
@@ -134,6 +132,11 @@ pub enum Observation<O: Overlay> {
         /// Whether it concerns items that stand side by side (providers, peers) rather than a single value.
         plural: bool,
         /// How many items.
+        items: usize,
+    },
+    /// Items of the local store expired and were removed.
+    Expired {
+        /// How many.
         items: usize,
     },
     /// The number of open connections changed.

@@ -38,6 +38,7 @@ pub(crate) enum Count {
     BucketRefreshed,
     /// The flag: whether the items stand side by side, as providers do.
     Items(StoreKind, bool),
+    Expired,
     Error(ErrorKind),
 }
 
@@ -90,7 +91,6 @@ pub(crate) fn store(kind: StoreKind) -> &'static str {
         StoreKind::Saved => "saved",
         StoreKind::Refused => "refused",
         StoreKind::Loaded => "loaded",
-        StoreKind::Expired => "expired",
     }
 }
 

@@ -161,6 +161,7 @@ impl<O: Overlay> Metrics<O> {
             },
             providers: counted.providers,
             values: counted.values,
+            expired: counts.get(Count::Expired),
             errors: counted.errors,
             error_peers: state.error_peers.most(self.config.error_peers_shown),
             rates: state.window.rates(now.mono),
@@ -281,6 +282,7 @@ impl<O: Overlay> State<O> {
                 self.counts.add(Count::PeerRemoved, 1);
                 self.table = *table;
             }
+            Observation::Expired { items } => self.counts.add(Count::Expired, *items as u64),
             Observation::BucketRefreshed => self.counts.add(Count::BucketRefreshed, 1),
             Observation::Stored { kind, plural, items } => {
                 self.counts.add(Count::Items(*kind, *plural), *items as u64);

@@ -103,7 +103,7 @@ fn encode_latencies(
 }
 
 /// Counter families: name and help.
-const FAMILIES: [(&str, &str); 11] = [
+const FAMILIES: [(&str, &str); 12] = [
     ("queries_started", "Lookups and stores begun"),
     ("queries_finished", "Lookups and stores ended; not_found is neither success nor failure"),
     ("requests_sent", "Requests sent"),
@@ -113,7 +113,8 @@ const FAMILIES: [(&str, &str); 11] = [
     ("peers_added", "Peers that entered the routing table"),
     ("peers_removed", "Peers that left the routing table"),
     ("buckets_refreshed", "Buckets refreshed"),
-    ("store_items", "Items that came, went or were read in the local store"),
+    ("store_items", "Items that came, were refused or were read in the local store"),
+    ("store_expired", "Items of the local store that expired"),
     ("errors", "Failures by kind"),
 ];
 
@@ -141,6 +142,7 @@ fn describe(count: Count) -> (&'static str, Vec<(&'static str, &'static str)>) {
             let class = if plural { "providers" } else { "values" };
             ("store_items", vec![("event", count::store(kind)), ("class", class)])
         }
+        Count::Expired => ("store_expired", Vec::new()),
         Count::Error(kind) => ("errors", vec![("kind", kind.name())]),
     }
 }

@@ -35,6 +35,8 @@ pub struct Snapshot<O: Overlay> {
     pub providers: ItemCounts,
     /// Values in the local store.
     pub values: ItemCounts,
+    /// Items of the local store that expired, of either sort.
+    pub expired: u64,
     /// Failures by kind: of queries, of requests, and others.
     pub errors: BTreeMap<ErrorKind, u64>,
     /// Peers with the most failures, most first.
@@ -144,8 +146,6 @@ pub struct ItemCounts {
     pub refused: u64,
     /// Loaded for an answer.
     pub retrieved: u64,
-    /// Expired.
-    pub expired: u64,
 }
 
 impl ItemCounts {
@@ -155,7 +155,6 @@ impl ItemCounts {
             stored: items(StoreKind::Saved),
             refused: items(StoreKind::Refused),
             retrieved: items(StoreKind::Loaded),
-            expired: items(StoreKind::Expired),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dht_core::{Contact, ErrorKind, Now, Observation, Overlay, Request, StoreKind};
+use dht_core::{Contact, ErrorKind, Now, Observation, Overlay, Request};
 use dht_protocol::Served;
 use dht_query::StartError;
 use dht_records::{Lease, TooMany};
@@ -96,7 +96,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             Job::Swept(swept) => {
                 self.observe_store_error(swept.as_ref().err());
                 let items = swept.unwrap_or(0);
-                self.sink.observe(&Observation::Stored { kind: StoreKind::Expired, plural: true, items });
+                self.sink.observe(&Observation::Expired { items });
             }
             Job::Own(page) => self.on_own_page(now, page),
             Job::Renewed(renewed) => self.observe_store_error(renewed.as_ref().err()),
