@@ -81,7 +81,7 @@ pub const ALL: [Foreign; 5] = [
         makes_ipns: true,
         provider_addresses: true,
         put_tells: true,
-        burst: 50,
+        burst: 60,
         cannot: &[
             ("pipelined requests", Some(TheyAsk), NO_RAW),
             ("ADD_PROVIDER answered by nobody", Some(TheyAsk), NO_RAW),

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::time::{Duration, sleep};
 
 use crate::{
-    ours,
+    ours::{self, Plan},
     scene::{Scene, join},
     verdict::{Expected, Outcome, PATIENCE, ensure, eventually},
     wire,
@@ -58,8 +58,10 @@ pub async fn they_keep_clients_out(scene: &Scene) -> Outcome {
     if !scene.foreign.tells_table {
         return Ok(());
     }
-    // js-libp2p adds what a peer asks with to what identify told of it: here it is a client that has asked nothing.
-    let silent = scene.plan(Mode::Client).start().await?;
+    // js-libp2p adds what a peer asks with to what identify told of it: here it is a client that asks nothing, not even
+    // whether the peer that it is connected to belongs into its table.
+    let plan = Plan { only: Some(scene.server.local().peer), ..scene.plan(Mode::Client) };
+    let silent = plan.start().await?;
     silent.dial_at(ours::contact(&scene.them.address)?).await.expected("our client connects")?;
     let outcome = told_as_client(scene, &ours::name(&silent)).await;
     silent.close().await;
