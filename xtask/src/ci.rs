@@ -3,10 +3,9 @@
 //! Building is what costs: libp2p takes minutes. So there is one resolution of features (`--workspace --all-features`) for
 //! everything that is linked (tests, benches, the demo), all of it in the dev profile, and everything else is only checked.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::steps::Steps;
@@ -41,7 +40,7 @@ pub fn full(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> 
     steps.run("tidy", || tidy::check(workspace))?;
     steps.run("clippy", || clippy(sh))?;
     steps.run("build", || Ok(cmd!(sh, "cargo build --workspace --all-features --all-targets").run()?))?;
-    steps.run("tests", || tests(sh, workspace))?;
+    steps.run("tests", || tests(sh))?;
     steps.run("every bench once", || benches(sh, workspace))?;
     steps.run("doc", || {
         let _deny = sh.push_env("RUSTDOCFLAGS", "-D warnings");
@@ -55,17 +54,17 @@ pub fn full(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> 
     steps.run("licences and sources", || deny(sh))?;
     steps.run("outside the workspace", || outside::check(sh, workspace))?;
     steps.run("demo", || demo(sh, workspace))?;
-    steps.run("interop", || interop(sh, workspace, &[]))?;
+    steps.run("interop", || {
+        let program = built(workspace, "interop");
+        Ok(cmd!(sh, "{program}").run()?)
+    })?;
     steps.run("fuzz", || fuzz::run(sh, workspace, FUZZ_SECONDS, None))
 }
 
 /// The suite against foreign implementations. It fetches and builds those that the machine can run, and says which it
 /// can not.
-pub fn interop(sh: &Shell, workspace: &Workspace, arguments: &[String]) -> Result<()> {
-    let suite: Vec<&str> = suite(workspace).collect();
-    ensure!(!suite.is_empty(), "there is no integration test of a package in tests/interop");
-    let selected = select(suite);
-    Ok(cmd!(sh, "cargo test --workspace --all-features {selected...} -- --nocapture {arguments...}").run()?)
+pub fn interop(sh: &Shell, arguments: &[String]) -> Result<()> {
+    Ok(cmd!(sh, "cargo run --package interop -- {arguments...}").run()?)
 }
 
 fn fmt(sh: &Shell) -> Result<()> {
@@ -97,28 +96,11 @@ fn clippy(sh: &Shell) -> Result<()> {
     Ok(cmd!(sh, "cargo clippy --workspace --all-targets --all-features -- -D warnings").run()?)
 }
 
-/// All tests but those against foreign peers, which are a step of their own. They are left out by target, not by
-/// package: without one of the packages cargo would resolve features anew and compile everything again.
-fn tests(sh: &Shell, workspace: &Workspace) -> Result<()> {
-    let foreign: BTreeSet<&str> = suite(workspace).collect();
-    let own: BTreeSet<&str> = workspace
-        .packages
-        .iter()
-        .flat_map(|package| package.tests.iter().map(String::as_str))
-        .filter(|test| !foreign.contains(test))
-        .collect();
-    let selected = select(own);
-    cmd!(sh, "cargo test --workspace --all-features --lib --bins --examples {selected...}").run()?;
+/// All tests, by target, not by package: with some of the packages only, cargo would resolve features anew and compile
+/// everything again.
+fn tests(sh: &Shell) -> Result<()> {
+    cmd!(sh, "cargo test --workspace --all-features --lib --bins --examples --test *").run()?;
     Ok(cmd!(sh, "cargo test --workspace --all-features --doc").run()?)
-}
-
-fn suite(workspace: &Workspace) -> impl Iterator<Item = &str> {
-    let package = workspace.packages.iter().filter(|package| package.folder == "tests/interop");
-    package.flat_map(|package| package.tests.iter().map(String::as_str))
-}
-
-fn select<'a>(tests: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    tests.into_iter().flat_map(|test| ["--test", test]).collect()
 }
 
 /// What the dependencies may be. Advisories are left to a machine that may ask their database.
@@ -130,14 +112,18 @@ fn deny(sh: &Shell) -> Result<()> {
     Ok(cmd!(sh, "cargo deny --log-level error check bans licenses sources").run()?)
 }
 
-/// The program as `build` left it.
+/// The program's demonstration.
 fn demo(sh: &Shell, workspace: &Workspace) -> Result<()> {
-    let program: PathBuf =
-        workspace.target.join("debug").join(format!("dht{}", std::env::consts::EXE_SUFFIX));
+    let program = built(workspace, "dht");
     for transport in ["memory", "tcp"] {
         cmd!(sh, "{program} demo --transport {transport}").run()?;
     }
     Ok(())
+}
+
+/// A program as `build` left it: cargo, asked for it alone, would resolve features anew.
+fn built(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// One crate with one set of features, by clippy: it compiles the same as `check` and denies warnings.

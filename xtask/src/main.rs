@@ -30,7 +30,7 @@ mod flags {
             }
             /// Layers, purity, file heads, lengths, names, words and the feature table.
             cmd tidy {}
-            /// The suite against foreign implementations; what follows is handed to the test binary.
+            /// The suite against foreign implementations; what follows `--` is handed to it.
             cmd interop {
                 repeated arguments: String
             }
@@ -73,9 +73,7 @@ fn run(flags: &flags::Xtask, steps: &mut Steps) -> Result<()> {
         flags::XtaskCmd::Ci(ci) if ci.quick => ci::quick(&sh, &workspace, steps),
         flags::XtaskCmd::Ci(_) => ci::full(&sh, &workspace, steps),
         flags::XtaskCmd::Tidy(_) => steps.run("tidy", || tidy::check(&workspace)),
-        flags::XtaskCmd::Interop(interop) => {
-            steps.run("interop", || ci::interop(&sh, &workspace, &interop.arguments))
-        }
+        flags::XtaskCmd::Interop(interop) => steps.run("interop", || ci::interop(&sh, &interop.arguments)),
         flags::XtaskCmd::Outside(_) => steps.run("outside the workspace", || outside::check(&sh, &workspace)),
         flags::XtaskCmd::Bench(bench) => bench_all(&sh, &workspace, steps, &bench.names),
         flags::XtaskCmd::Fuzz(fuzz) => steps

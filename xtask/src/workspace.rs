@@ -34,8 +34,6 @@ pub struct Package {
     pub features: BTreeMap<String, Vec<String>>,
     /// Its bench targets.
     pub benches: Vec<String>,
-    /// Its integration tests.
-    pub tests: Vec<String>,
 }
 
 /// One line of a manifest's dependency tables.
@@ -136,7 +134,6 @@ impl MetadataPackage {
         Package {
             library: of_kind("lib").next().is_some(),
             benches: of_kind("bench").map(|target| target.name.clone()).collect(),
-            tests: of_kind("test").map(|target| target.name.clone()).collect(),
             folder: folder.to_string_lossy().replace('\\', "/"),
             name: self.name,
             dependencies: self
