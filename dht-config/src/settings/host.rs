@@ -63,7 +63,7 @@ pub struct Host {
     /// An idle stream of ours is closed after this; others close theirs after 10 s. Default: 8 s.
     #[serde(with = "humantime_serde")]
     pub stream_ttl: Duration,
-    /// DHT streams that one peer may have open with us, `1..=48`. Default: 32.
+    /// DHT streams of one peer that are served at a time, `1..=48`; further ones wait. Default: 32.
     pub inbound_streams_per_peer: usize,
     /// DHT streams that all peers may have open with us. Default: 4096.
     pub inbound_streams: usize,
