@@ -199,6 +199,8 @@ fn sorted(mut ids: Vec<u64>, target: u64, n: usize) -> Vec<u64> {
 #[derive(Clone, Debug)]
 pub struct Cost {
     pub requests: u32,
+    /// Each peer once, however often it was asked.
+    pub asked: u32,
     pub hops: u32,
     pub took: Duration,
     pub recall: f64,
@@ -224,6 +226,8 @@ pub struct Ours<'a> {
     /// Answers on their way.
     answers: BinaryHeap<Reverse<(Mono, RequestId)>>,
     asked: BTreeMap<RequestId, (u64, Request<Wide>)>,
+    /// Whom the lookup under way has asked.
+    peers: BTreeSet<u64>,
     /// Of 1000 requests, how many are lost.
     pub loss: u64,
 }
@@ -232,7 +236,8 @@ impl<'a> Ours<'a> {
     pub fn new(graph: &'a Graph, local: u64, config: Config) -> Self {
         let queries = Queries::new(local, config, 7).expect("a valid configuration");
         let (answers, asked) = (BinaryHeap::new(), BTreeMap::new());
-        Self { graph, local, queries, now: Now::default(), mix: Mix(local), answers, asked, loss: 0 }
+        let (now, mix, peers) = (Now::default(), Mix(local), BTreeSet::new());
+        Self { graph, local, queries, now, mix, answers, asked, peers, loss: 0 }
     }
 
     fn seeds(&self, target: u64) -> Vec<Contact<Wide>> {
@@ -257,6 +262,7 @@ impl<'a> Ours<'a> {
         let found: Vec<u64> = finished.closest.iter().map(|contact| contact.peer).collect();
         Cost {
             requests: finished.requests,
+            asked: self.peers.len() as u32,
             hops: finished.hops,
             took: finished.took,
             recall: self.graph.recall(target, &found),
@@ -266,6 +272,7 @@ impl<'a> Ours<'a> {
 
     fn until_finished(&mut self, target: u64) -> Finished<Wide> {
         let holders = self.graph.nearest(target, K);
+        self.peers.clear();
         loop {
             match self.queries.poll(self.now) {
                 Output::Send { id, to, request } => {
@@ -273,6 +280,7 @@ impl<'a> Ours<'a> {
                     if !lost && !self.graph.is_silent(to.peer) {
                         self.answers.push(Reverse((self.now.mono + rtt(&mut self.mix), id)));
                     }
+                    self.peers.insert(to.peer);
                     self.asked.insert(id, (to.peer, request));
                 }
                 Output::Finished(_, finished) => return finished,
@@ -335,7 +343,8 @@ impl Model {
         let done = |peers: &BTreeMap<u64, (u64, State, u32)>, now, requests, hops| {
             let found: Vec<u64> =
                 peers.values().filter(|p| p.1 != State::Failed).take(K).map(|p| p.0).collect();
-            Cost { requests, hops, took: now, recall: graph.recall(target, &found), found: false }
+            let asked = peers.values().filter(|p| p.1 != State::Heard).count() as u32;
+            Cost { requests, asked, hops, took: now, recall: graph.recall(target, &found), found: false }
         };
         let ask = |id: u64, now: Duration, mix: &mut Mix| {
             let after = if graph.is_silent(id) { Duration::from_secs(10) } else { rtt(mix) };
@@ -362,8 +371,11 @@ impl Model {
                         .map(|p| p.0)
                         .collect();
                     requests += last.len() as u32;
+                    let heard = peers.values().filter(|p| p.1 != State::Failed).take(K);
+                    let heard = heard.filter(|p| p.1 == State::Heard).count() as u32;
                     let end = last.into_iter().map(|id| ask(id, now, mix).0).max().unwrap_or(now);
-                    return done(&peers, end, requests, hops);
+                    let cost = done(&peers, end, requests, hops);
+                    return Cost { asked: cost.asked + heard, ..cost };
                 }
                 return done(&peers, now, requests, hops);
             }

@@ -1,6 +1,8 @@
 //! The query engine used alone: one lookup in a made-up network of 8-bit peers, every step of it printed.
 //!
-//! `cargo run -p dht-query --example alone`
+//! The engine does no I/O: it says what to send, we fetch the answer from a made-up graph and tell it. Time is what we say.
+//!
+//! `cargo run -p dht-query --example lookup`
 
 use std::time::Duration;
 
@@ -22,10 +24,19 @@ impl Judge<Tiny> for Nothing {
     }
 }
 
-/// Every third byte is a peer; each knows those whose address differs from its own in one or two bits.
+/// All peers: every third byte, nearest to `target` first.
+fn peers_near(target: u8) -> Vec<u8> {
+    let mut peers: Vec<u8> = (3..=255).step_by(3).collect();
+    peers.sort_by_key(|peer| peer ^ target);
+    peers
+}
+
+/// What a peer answers: the four closest of those it knows, which are three per bucket.
 fn answer(peer: u8, request: &Request<Tiny>) -> Response<Tiny> {
-    let mut known: Vec<u8> =
-        (3..=255u8).step_by(3).filter(|other| matches!((other ^ peer).count_ones(), 1 | 2)).collect();
+    let bucket = |other: u8| (other ^ peer).leading_zeros();
+    let of_bucket =
+        |prefix| peers_near(peer).into_iter().filter(move |other| bucket(*other) == prefix).take(3);
+    let mut known: Vec<u8> = (0..8).flat_map(of_bucket).collect();
     if let Some(target) = request.target() {
         known.sort_by_key(|other| other ^ target);
     }
@@ -55,6 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Output::Finished(_, finished) => {
                 let closest: Vec<_> = finished.closest.iter().map(|contact| contact.peer).collect();
                 println!("{:?}: {closest:#04x?} after {} requests", finished.reason, finished.requests);
+                assert_eq!(closest, peers_near(0xaa)[..4]);
                 return Ok(());
             }
             Output::Wait(_) => {
@@ -66,4 +78,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => {}
         }
     }
+}
+
+#[test]
+fn a_lookup_works_alone() {
+    main().unwrap();
 }
