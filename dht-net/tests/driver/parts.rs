@@ -74,13 +74,13 @@ pub struct Heard(Mutex<Vec<Observation<Tiny>>>);
 
 impl Heard {
     pub fn any(&self, wanted: impl Fn(&Observation<Tiny>) -> bool) -> bool {
-        self.0.lock().unwrap().iter().any(wanted)
+        self.0.lock().expect("never poisoned, never closed").iter().any(wanted)
     }
 }
 
 impl Sink<Tiny> for Heard {
     fn observe(&self, observation: &Observation<Tiny>) {
-        self.0.lock().unwrap().push(observation.clone());
+        self.0.lock().expect("never poisoned, never closed").push(observation.clone());
     }
 }
 
@@ -100,7 +100,7 @@ impl Held {
 
     /// Waits until somebody waits in here.
     pub async fn entered(&self) {
-        self.waiting.acquire().await.unwrap().forget();
+        self.waiting.acquire().await.expect("never poisoned, never closed").forget();
     }
 
     pub fn release(&self) {
@@ -113,7 +113,7 @@ impl Held {
 
     async fn pass(&self) -> Result<(), StoreError> {
         self.waiting.add_permits(1);
-        self.gate.acquire().await.unwrap().forget();
+        self.gate.acquire().await.expect("never poisoned, never closed").forget();
         if self.failing.load(Ordering::Relaxed) {
             return Err(StoreError::Backend("the disk is gone".into()));
         }

@@ -18,8 +18,8 @@ fn on_loopback() -> Builder {
 
 async fn joined(first: &Dht<Ipfs>, build: Builder) -> Dht<Ipfs> {
     let through = format!("{}/p2p/{}", first.listen_addrs()[0], first.local().peer);
-    let node = build.bootstrap([through]).build().await.unwrap();
-    node.bootstrap(Default::default()).await.unwrap();
+    let node = build.bootstrap([through]).build().await.expect("the first node runs");
+    node.bootstrap(Default::default()).await.expect("the first node runs");
     node
 }
 

@@ -13,7 +13,7 @@ use crate::network::{Net, builder, eventually, join, keypair, peer_id};
 
 fn record(n: u8, sequence: u64, value: &str, now: dht::core::Now) -> (String, Vec<u8>) {
     let draft = ipns::Draft::new(value, sequence);
-    let (name, record) = draft.sign(&keypair(n), now.wall).unwrap();
+    let (name, record) = draft.sign(&keypair(n), now.wall).expect("the key signs");
     (format!("/ipns/{name}"), record.as_bytes().to_vec())
 }
 
