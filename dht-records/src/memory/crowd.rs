@@ -7,7 +7,10 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use dht_core::Overlay;
 
-use super::{MemoryConfig, row::Row};
+use super::{
+    MemoryConfig,
+    row::{Entry, Row},
+};
 use crate::{Bound, StoreError};
 
 /// The index in `row` of the record that a stranger's new item takes the place of; `None` when a place is free.
@@ -50,4 +53,19 @@ pub(super) fn displaced<O: Overlay>(
         })
         .map(|(at, _)| Some(at))
         .ok_or(StoreError::Full { what: Bound::PerQuery, limit: config.max_items_per_query })
+}
+
+/// Whether the item in the place `at` of `row` may become `item`: who has a place does not move it into a network group
+/// that has all of its own.
+pub(super) fn check_move<O: Overlay>(
+    row: &Row<O>,
+    at: usize,
+    item: &O::Item,
+    config: &MemoryConfig,
+) -> Result<(), StoreError> {
+    let Some(group) = O::item_group(item) else { return Ok(()) };
+    let in_group = |entry: &Entry<O>| O::item_group(&entry.item) == Some(group);
+    let others = row.strangers().filter(|(i, entry)| *i != at && in_group(entry)).count();
+    let limit = config.max_items_per_group;
+    if others < limit { Ok(()) } else { Err(StoreError::Full { what: Bound::PerGroup, limit }) }
 }

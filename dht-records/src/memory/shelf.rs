@@ -233,6 +233,7 @@ impl<O: Overlay> Shelf<O> {
                 // Whoever brought the first one is accountable for the place.
                 entry.from = held.from;
             }
+            crowd::check_move(row, at, &entry.item, &self.config)?;
         }
         let bytes = (self.totals.bytes - O::weight(&held.item)).saturating_add(O::weight(&entry.item));
         let slot = O::slot(&entry.item);

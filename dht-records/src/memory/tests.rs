@@ -515,6 +515,26 @@ fn of_many_threads_the_best_survives() {
     assert_eq!(block_on(store.statistics()).unwrap().records, 3);
 }
 
+/// Found by fuzzing: announced under other addresses, places of one group could outnumber its cap.
+#[test]
+fn a_place_does_not_move_into_a_group_that_has_all_of_its_own() {
+    let bench = crowded();
+    for author in 1..=6 {
+        provide(&bench, author, 1, 0).unwrap();
+    }
+    provide(&bench, 7, 2, 0).unwrap();
+    let moved = |author, group| {
+        let item = Item { group, ..item(author, 2) };
+        bench.save_as(4, item, lease(author, at(1), 100_000), 1)
+    };
+    let full = Err(StoreError::Full { what: Bound::PerGroup, limit: 6 });
+    assert_eq!(moved(7, Some(1)), full);
+    assert_eq!(moved(0, Some(1)), full, "nor does a place that was ours");
+    assert_eq!(moved(1, Some(1)), Ok(Saved::Better), "within its group it may change");
+    assert_eq!(moved(2, Some(2)), Ok(Saved::Better), "and leave it");
+    assert_eq!(moved(7, Some(1)), Ok(Saved::Better), "which makes room");
+}
+
 #[test]
 fn a_bound_that_cannot_be_is_named() {
     let bad = |config: MemoryConfig| config.validate().unwrap_err().field;

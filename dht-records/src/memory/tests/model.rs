@@ -128,6 +128,14 @@ impl Model {
             } else {
                 new.from = held.from;
             }
+            let limit = self.config.max_items_per_group;
+            let others =
+                self.strangers(new.query).into_iter().filter(|record| record.item.author != new.item.author);
+            if new.item.group.is_some()
+                && others.filter(|record| record.item.group == new.item.group).count() >= limit
+            {
+                return Err(StoreError::Full { what: Bound::PerGroup, limit });
+            }
         }
         let victims = self.victims(&new, None)?;
         self.put(new, victims);
@@ -286,7 +294,12 @@ proptest! {
             prop_assert_eq!(statistics.newest, model.records.iter().map(|r| Wall::from_secs(r.received / 60 * 60)).max());
             prop_assert!(statistics.records <= config.max_records && statistics.bytes <= config.max_bytes);
             for q in 0..8 {
-                prop_assert!(model.strangers(query(q)).len() <= config.max_items_per_query);
+                let strangers = model.strangers(query(q));
+                prop_assert!(strangers.len() <= config.max_items_per_query);
+                for group in 0..3 {
+                    let count = strangers.iter().filter(|record| record.item.group == Some(group)).count();
+                    prop_assert!(count <= config.max_items_per_group);
+                }
             }
             for from in 0..4 {
                 let count = model.records.iter().filter(|record| !record.own && record.from == from).count();
