@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dht_core::{Contact, Failure, Mono, Now, Observation, Overlay, Request, RequestId, Response};
-use dht_query::{Finished, QueryId, QueryOptions};
+use dht_query::{Finished, QueryId, QueryOptions, Reason};
 use dht_routing::{Action, Checked, LookupId};
 
 use crate::{Event, Node, Output};
@@ -13,6 +13,13 @@ use crate::{Event, Node, Output};
 pub(crate) enum Errand {
     Upkeep(LookupId),
     Correction,
+}
+
+/// What a caller's query aims at.
+pub(crate) struct Asked<O: Overlay> {
+    pub(crate) key: O::Key,
+    /// What holders of something worse are corrected under when the query ends.
+    pub(crate) correct: Option<O::Query>,
 }
 
 impl<O: Overlay> Node<O> {
@@ -54,7 +61,8 @@ impl<O: Overlay> Node<O> {
             }
             Action::Lookup { id, target, timeout } => {
                 let options = QueryOptions { timeout: Some(timeout), ..QueryOptions::default() };
-                match self.closest(now, target, options) {
+                let seeds = self.seeds(&O::key_of(&target));
+                match self.queries.closest(now, target, seeds, options) {
                     Ok(query) => {
                         self.errands.insert(query, Errand::Upkeep(id));
                     }
@@ -138,17 +146,30 @@ impl<O: Overlay> Node<O> {
             Some(Errand::Correction) => return,
             None => {}
         }
-        if let Some(query) = self.fetches.remove(&id)
-            && let [best] = &finished.items[..]
-            && !finished.outdated.is_empty()
-        {
-            let peers = finished.outdated.clone();
-            let options = QueryOptions::default();
-            if let Ok(correction) = self.queries.store_at(now, query, best.clone(), peers, options) {
-                self.errands.insert(correction, Errand::Correction);
+        if let Some(asked) = self.asked.remove(&id) {
+            if finished.reason == Reason::Complete {
+                // A complete lookup is as good as a refresh of the bucket it ended in.
+                self.routing.note_lookup(now, &asked.key);
+            }
+            if let Some(query) = asked.correct {
+                self.correct(now, query, &finished);
             }
         }
         self.out.push_back(Output::Event(Event::Finished(id, finished)));
+    }
+
+    /// Sends the best item to those of the closest that have a worse one or none.
+    fn correct(&mut self, now: Now, query: O::Query, finished: &Finished<O>) {
+        let [best] = &finished.items[..] else { return };
+        if finished.outdated.is_empty() {
+            return;
+        }
+        let peers = finished.outdated.clone();
+        let options = QueryOptions::default();
+        // When too many queries run the next fetch corrects.
+        if let Ok(id) = self.queries.store_at(now, query, best.clone(), peers, options) {
+            self.errands.insert(id, Errand::Correction);
+        }
     }
 }
 

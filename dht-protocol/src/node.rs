@@ -15,7 +15,12 @@ use dht_query::{Queries, QueryId, QueryOptions, StartError};
 use dht_records::Validator;
 use dht_routing::{BootstrapId, BootstrapOptions, CheckId, RefreshId, Routing};
 
-use crate::{Config, Output, Parts, Rules, book::Book, drive::Errand, judge::Judged};
+use crate::{
+    Config, Output, Parts, Rules,
+    book::Book,
+    drive::{Asked, Errand},
+    judge::Judged,
+};
 
 /// One Kademlia node without its I/O.
 pub struct Node<O: Overlay> {
@@ -29,8 +34,8 @@ pub struct Node<O: Overlay> {
     pub(crate) serving: bool,
     pub(crate) checks: BTreeMap<RequestId, CheckId>,
     pub(crate) errands: BTreeMap<QueryId, Errand>,
-    /// Queries of callers whose worse holders are to be corrected when they end.
-    pub(crate) fetches: BTreeMap<QueryId, O::Query>,
+    /// What callers' queries aim at; bounded by the queries that may run.
+    pub(crate) asked: BTreeMap<QueryId, Asked<O>>,
     pub(crate) out: VecDeque<Output<O>>,
 }
 
@@ -57,7 +62,7 @@ impl<O: Overlay> Node<O> {
             queries,
             checks: BTreeMap::new(),
             errands: BTreeMap::new(),
-            fetches: BTreeMap::new(),
+            asked: BTreeMap::new(),
             out: VecDeque::new(),
         })
     }
@@ -74,8 +79,11 @@ impl<O: Overlay> Node<O> {
         target: O::Target,
         options: QueryOptions,
     ) -> Result<QueryId, StartError> {
-        let seeds = self.seeds(&O::key_of(&target));
-        self.queries.closest(now, target, seeds, options)
+        let key = O::key_of(&target);
+        let seeds = self.seeds(&key);
+        let id = self.queries.closest(now, target, seeds, options)?;
+        self.asked.insert(id, Asked { key, correct: None });
+        Ok(id)
     }
 
     /// Looks up one peer; ends as soon as somebody names it with an address.
@@ -104,11 +112,10 @@ impl<O: Overlay> Node<O> {
         local: Vec<O::Item>,
         options: QueryOptions,
     ) -> Result<QueryId, StartError> {
-        let seeds = self.seeds(&O::key_of(&O::target_of(&query)));
+        let key = O::key_of(&O::target_of(&query));
+        let seeds = self.seeds(&key);
         let id = self.queries.fetch(now, query.clone(), local, seeds, options)?;
-        if O::corrects(&query) {
-            self.fetches.insert(id, query);
-        }
+        self.asked.insert(id, Asked { key, correct: O::corrects(&query).then_some(query) });
         Ok(id)
     }
 
@@ -123,8 +130,11 @@ impl<O: Overlay> Node<O> {
         item: O::Item,
         options: QueryOptions,
     ) -> Result<QueryId, StartError> {
-        let seeds = self.seeds(&O::key_of(&O::target_of(&query)));
-        self.queries.store(now, query, item, seeds, options)
+        let key = O::key_of(&O::target_of(&query));
+        let seeds = self.seeds(&key);
+        let id = self.queries.store(now, query, item, seeds, options)?;
+        self.asked.insert(id, Asked { key, correct: None });
+        Ok(id)
     }
 
     /// Pings a peer; [`Event::Pinged`] follows.
@@ -269,7 +279,7 @@ impl<O: Overlay> Node<O> {
     }
 
     /// The k closest of the table; when it is empty, connected servers that still wait for their lookup check.
-    fn seeds(&self, key: &O::Key) -> Vec<Contact<O>> {
+    pub(crate) fn seeds(&self, key: &O::Key) -> Vec<Contact<O>> {
         let seeds = self.closest_known(key, self.config.closer_per_answer);
         if seeds.is_empty() { self.book.connected_servers() } else { seeds }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use dht_core::{
-    Contact, Failure, Key, Now, Observation, Request, RequestId, Response,
+    Contact, Failure, Now, Observation, Request, RequestId, Response,
     testing::{Tiny, TinyItem, TinyQuery},
 };
 use dht_protocol::{Config, Event, Node, Output, Parts, Refusal, Rules, Served};

@@ -182,3 +182,31 @@ async fn the_mode_decides_who_serves() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_run_in_spans_of_their_name() {
+    use std::sync::{Arc, Mutex};
+    use tracing::span::{Attributes, Id};
+    use tracing_subscriber::{Layer, layer::Context, prelude::*};
+
+    #[derive(Clone, Default)]
+    struct Names(Arc<Mutex<Vec<String>>>);
+    impl<S: tracing::Subscriber> Layer<S> for Names {
+        fn on_new_span(&self, span: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+            let name = format!("{}::{}", span.metadata().target(), span.metadata().name());
+            self.0.lock().expect("nobody panics with it").push(name);
+        }
+    }
+
+    let names = Names::default();
+    let _guard = tracing_subscriber::registry().with(names.clone()).set_default();
+    let net = Net::of(3).await;
+    net.nodes[0].get_value("/v/nothing").await.unwrap();
+    net.nodes[0].provide(vec![1; 34], true).await.unwrap();
+    net.nodes[0].ping(peer_id(2)).await.unwrap();
+    let seen = names.0.lock().unwrap();
+    for name in ["bootstrap", "get_value", "provide", "ping"] {
+        let is_it = |seen: &&String| seen.starts_with("dht::") && seen.ends_with(&format!("::{name}"));
+        assert!(seen.iter().any(|seen| is_it(&seen)), "{name} in {seen:?}");
+    }
+}
