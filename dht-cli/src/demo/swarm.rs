@@ -98,21 +98,27 @@ impl Swarm {
         Gone(self.stopped.clone())
     }
 
-    /// Everybody looks who is left. Answers name k peers, so in a network of more than k nodes a lookup finds all of the
-    /// closest only after those who answer have forgotten the dead.
-    pub async fn refresh(&self) -> Seen {
-        let refreshes = self.live.iter().map(|dht| async move {
-            dht.table().refresh().await?;
-            anyhow::Ok(
-                dht.table().peers().await?.into_iter().map(|entry| entry.contact.peer).collect::<Vec<_>>(),
-            )
+    /// Everybody asks those it knows whether they are there. Answers name k peers, so in a network of more than k nodes a
+    /// lookup finds all of the closest only after those who answer have forgotten the dead.
+    pub async fn verify(&self) -> Seen {
+        let verified = self.live.iter().map(|dht| async move {
+            // Joining again with nobody to join through leaves the phases that look after the table.
+            let options = self.settings.bootstrap_options();
+            let report = dht.handle().bootstrap(Vec::new(), Vec::new(), options).await??;
+            let table = dht.table().peers().await?;
+            anyhow::Ok((
+                report.evicted,
+                table.into_iter().map(|entry| entry.contact.peer).collect::<Vec<_>>(),
+            ))
         });
-        let tables: Vec<_> = stream::iter(refreshes).buffer_unordered(JOINING).try_collect().await?;
+        let verified: Vec<_> = stream::iter(verified).buffer_unordered(JOINING).try_collect().await?;
         let alive: BTreeSet<PeerId> = self.live.iter().map(|dht| dht.local().peer).collect();
-        let dead = tables.iter().flatten().filter(|peer| !alive.contains(*peer)).count();
+        let dead = verified.iter().flat_map(|(_, table)| table).filter(|peer| !alive.contains(*peer)).count();
         ensure!(dead == 0, "tables still hold {dead} entries of nodes that are gone");
-        let (least, most) = (tables.iter().map(Vec::len).min(), tables.iter().map(Vec::len).max());
-        Ok(format!("tables hold {} to {} peers, all alive", least.unwrap_or(0), most.unwrap_or(0)))
+        let evicted: usize = verified.iter().map(|(evicted, _)| evicted).sum();
+        let tables = || verified.iter().map(|(_, table)| table.len());
+        let (least, most) = (tables().min().unwrap_or(0), tables().max().unwrap_or(0));
+        Ok(format!("{evicted} dead entries left, tables hold {least} to {most} peers"))
     }
 
     /// Closes every node that runs.

@@ -1,0 +1,419 @@
+//! The built program as its users meet it: what it says, in how many lines, and how it ends.
+//!
+//! Nodes run on loopback in private networks. Nothing waits for a fixed time: lines are read with a deadline.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Longer than anything here takes on a slow machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+const PEER: &str = "12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8";
+const CID: &str = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
+const OTHER_CID: &str = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+
+/// A folder of its own, gone when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("dht-cli-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        fs::write(self.0.join(name), content).unwrap();
+        self.file(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dht"));
+    // Whoever runs the tests may have options of their own.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DHT_") || name == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Runs to a good end and reads what was said, line by line.
+fn done(arguments: &[&str]) -> Vec<Value> {
+    let output = run(&[&["--json"], arguments].concat());
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Runs to a bad end with this code, and one line that says all of this.
+fn fails(arguments: &[&str], code: i32, says: &[&str]) {
+    let output = run(arguments);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
+    for word in says {
+        assert!(said.contains(word), "{arguments:?} does not say `{word}`: {said}");
+    }
+}
+
+/// A node that runs, and the lines it says.
+struct Node {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Node {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = program(&[&["node"], arguments].concat()).stderr(Stdio::inherit()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = sync_channel(1024);
+        thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The first server of a private network, and the address to join it through.
+    fn first() -> (Self, String) {
+        let node =
+            Self::start(&["--network", "/test", "--mode", "server", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+        let address = node.event("listening")["addr"].as_str().unwrap().to_owned();
+        node.event("ready");
+        (node, address)
+    }
+
+    /// Another server.
+    fn joined(through: &str, more: &[&str]) -> Self {
+        let arguments = ["--network", "/test", "--mode", "server", "--bootstrap", through];
+        let node = Self::start(&[&arguments[..], &["--listen", "/ip4/127.0.0.1/tcp/0"], more].concat());
+        node.event("listening");
+        node.event("ready");
+        node
+    }
+
+    /// The next line, which must be this event.
+    fn event(&self, name: &str) -> Value {
+        let line = self.lines.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("no event `{name}`"));
+        let event: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(event["event"], name, "{line}");
+        event
+    }
+
+    /// Sends a signal and waits for the end: the exit code, and how long it took.
+    fn end(mut self, signal: &str) -> (Option<i32>, Duration) {
+        let start = Instant::now();
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        // The last line comes when it is closed; the end of the lines with the end of the process.
+        self.event("closed");
+        assert!(self.lines.recv_timeout(DEADLINE).is_err());
+        let status = self.child.wait().unwrap();
+        (status.code(), start.elapsed())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn wrong_use_is_one_line_and_code_two() {
+    let through = format!("/ip4/127.0.0.1/tcp/1/p2p/{PEER}");
+    for (arguments, says) in [
+        (&["nonsense"][..], &["nonsense", "--help"][..]),
+        (&["get"], &["<KEY>"]),
+        (&["get", "x"], &["`x`", "/ipns/k51"]),
+        (&["get", "/v/x"], &["namespace `v`", "public network"]),
+        (&["get", "/w/x", "--network", "/x", "--bootstrap", &through], &["`w`", "--namespace w"]),
+        (&["get", "x", "--network", "foo"], &["--network", "foo", "/my-net"]),
+        (&["get", "x", "--network", "/foo"], &["/foo", "--bootstrap /ip4/"]),
+        (&["get", "x", "--bootstrap", "nonsense"], &["nonsense", "--bootstrap", "/p2p/12D3Koo"]),
+        (&["get", "x", "--bootstrap", "/ip4/127.0.0.1/tcp/1"], &["--bootstrap", "/p2p/12D3Koo"]),
+        (&["get", "x", "--timeout", "soon"], &["--timeout", "soon", "10s"]),
+        (&["put", "/v/x", "y", "--namespace", "v"], &["records.namespaces", "private network"]),
+        (&["find", "providers", "nope"], &["nope", "<CID>", "bafkrei"]),
+        (&["find", "peer", "nope"], &["nope", "<ID>", "12D3Koo"]),
+        (&["lookup", "?"], &["`?`", "peer id", "CID"]),
+        (&["ipns", "resolve", "nope"], &["nope", "k51"]),
+        (&["provide"], &["<CID>"]),
+        (&["ping", "/ip4/127.0.0.1/tcp/1"], &["<ADDR>", "/p2p/12D3Koo"]),
+        (&["node", "--listen", "4001"], &["4001", "--listen", "/ip4/0.0.0.0/tcp/4001"]),
+        (&["node", "--mode", "boss"], &["boss", "auto", "client", "server"]),
+        (&["demo", "--nodes", "2"], &["--nodes", "3..=200"]),
+        (&["demo", "--nodes", "201"], &["--nodes", "3..=200"]),
+        (&["demo", "--transport", "pigeon"], &["pigeon", "tcp", "quic", "memory"]),
+        (&["keygen", "--type", "dsa", "x"], &["dsa", "ed25519", "rsa"]),
+        (&["--log", "a=b=c", "config", "check"], &["a=b=c", "info"]),
+    ] {
+        fails(arguments, 2, says);
+    }
+    assert_eq!(run(&[]).status.code(), Some(2));
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+    assert!(stdout(&run(&["--version"])).starts_with("dht "));
+    assert!(stdout(&run(&["completions", "bash"])).contains("demo"));
+}
+
+#[test]
+fn what_can_not_be_done_is_one_line_and_code_one() {
+    let folder = Folder::new("failures");
+    let through = format!("/ip4/127.0.0.1/tcp/1/p2p/{PEER}");
+    let absent = folder.file("absent");
+    let broken = folder.write("broken", "not a key");
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("/ip4/127.0.0.1/tcp/{}", held.local_addr().unwrap().port());
+    for (arguments, says) in [
+        (&["get", "x", "--network", "/x", "--bootstrap", &through][..], &["/x", PEER, "--bootstrap"][..]),
+        (&["node", "--network", "/x", "--listen", &taken], &[&taken[..], "in use", "--listen"]),
+        (&["node", "--network", "/x", "--identity", &absent], &[&absent[..], "dht keygen"]),
+        (&["node", "--network", "/x", "--identity", &broken], &[&broken[..], "dht keygen"]),
+        (&["ipns", "publish", "--identity", &absent, "x"], &[&absent[..], "dht keygen"]),
+        (&["--config", &absent, "config", "check"], &[&absent[..]]),
+        (&["ping", &through], &["/ip4/127.0.0.1/tcp/1", PEER]),
+        (&["id", &through], &["/ip4/127.0.0.1/tcp/1", PEER]),
+        (&["put", "x", &format!("@{absent}"), "--network", "/x", "--bootstrap", &through], &[&absent[..]]),
+    ] {
+        fails(arguments, 1, says);
+    }
+    // A node that can not join has said where it listens, which is not an error.
+    let arguments = ["node", "--network", "/x", "--listen", "/ip4/127.0.0.1/tcp/0", "--bootstrap", &through];
+    fails(&arguments, 1, &["/x", PEER, "--bootstrap"]);
+}
+
+#[test]
+fn options_are_shown_with_their_source_and_checked() {
+    let folder = Folder::new("config");
+    let good = folder.write("good.toml", "[query]\nalpha = 5\n");
+    let shown = done(&["--config", &good, "config", "show", "--network", "/x"]);
+    let source = |option: &str| {
+        let line = shown.iter().find(|line| line["option"] == option).unwrap();
+        (line["value"].clone(), line["source"].clone())
+    };
+    assert_eq!(source("query.alpha"), ("5".into(), format!("{good}:2").into()));
+    assert_eq!(source("network.name"), ("\"/x\"".into(), "--network".into()));
+    assert_eq!(source("query.beta"), ("3".into(), "default".into()));
+    assert_eq!(source("records.namespaces"), ("[\"v\"]".into(), "private network".into()));
+    let text = stdout(&run(&["--config", &good, "config", "show"]));
+    assert!(
+        text.lines().any(|line| line.starts_with("query.alpha ") && line.ends_with("good.toml:2")),
+        "{text}"
+    );
+    assert_eq!(done(&["--config", &good, "config", "check"])[0]["ok"], true);
+
+    let from_environment =
+        program(&["--json", "config", "show"]).env("DHT_QUERY__ALPHA", "7").output().unwrap();
+    assert!(stdout(&from_environment).contains(r#""value":"7","source":"DHT_QUERY__ALPHA""#));
+
+    let check = |content: &str, says: &[&str]| {
+        let file = folder.write("bad.toml", content);
+        fails(&["--config", &file, "config", "check"], 2, says);
+    };
+    check("[query]\nalhpa = 5\n", &["bad.toml:2", "query.alhpa", "`query.alpha`"]);
+    check("[query]\nalpha = \"five\"\n", &["bad.toml:2", "query.alpha", "whole number"]);
+    check("[query\n", &["bad.toml:1", "TOML"]);
+    check(
+        "[bootstrap]\npeers = [\"/ip4/1.2.3.4/tcp/1/p2p/x\"]\n",
+        &["bad.toml:2", "bootstrap.peers", "12D3Koo"],
+    );
+    check(
+        "[network]\nlisten = [\"/nonsense\"]\n",
+        &["bad.toml:2", "network.listen", "/ip4/0.0.0.0/tcp/4001"],
+    );
+    let broken = folder.write("broken.key", "not a key");
+    fails(&["config", "check", "--identity", &broken], 1, &[&broken, "dht keygen"]);
+}
+
+#[test]
+fn keys_of_every_kind_are_identities_and_are_never_overwritten() {
+    let folder = Folder::new("keys");
+    for kind in ["ed25519", "secp256k1", "ecdsa", "rsa"] {
+        let file = folder.file(kind);
+        let made = &done(&["keygen", "--type", kind, &file])[0];
+        let peer = made["peer"].as_str().unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let before = fs::read(&file).unwrap();
+        fails(&["keygen", "--type", kind, &file], 1, &[&file, "not overwritten"]);
+        assert_eq!(fs::read(&file).unwrap(), before);
+
+        let node = Node::start(&[
+            "--network",
+            "/test",
+            "--mode",
+            "server",
+            "--listen",
+            "/ip4/127.0.0.1/tcp/0",
+            "--identity",
+            &file,
+        ]);
+        let address = node.event("listening")["addr"].as_str().unwrap().to_owned();
+        assert!(address.ends_with(&format!("/p2p/{peer}")), "{address}");
+        assert_eq!(node.event("ready")["peer"], peer);
+        let id = &done(&["id", &address, "--network", "/test"])[0];
+        assert_eq!((&id["peer"], &id["serves"]), (&Value::from(peer), &Value::from(true)), "{id}");
+        assert!(address.starts_with(id["addrs"][0].as_str().unwrap()), "{id}");
+        // The same host on another network is there and does not serve.
+        let other = &done(&["id", &address, "--network", "/other"])[0];
+        assert_eq!((&other["peer"], &other["serves"]), (&Value::from(peer), &Value::from(false)), "{other}");
+    }
+}
+
+#[test]
+fn a_node_says_where_it_is_and_ends_within_two_seconds() {
+    for signal in ["-TERM", "-INT"] {
+        let (node, address) = Node::first();
+        let pongs = done(&["ping", &address, "-c", "2"]);
+        assert_eq!(pongs.len(), 2);
+        assert!(pongs.iter().all(|pong| pong["rtt_ms"].as_f64().unwrap() > 0.0));
+        let (code, took) = node.end(signal);
+        assert_eq!(code, Some(0));
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+}
+
+#[test]
+fn values_providers_and_peers_are_found_again() {
+    let folder = Folder::new("network");
+    let (first, address) = Node::first();
+    let second = Node::joined(&address, &["--provide", CID]);
+    let provided = second.event("provided");
+    assert_eq!((&provided["cid"], &provided["stored"]), (&CID.into(), &1.into()), "{provided}");
+    let network = ["--network", "/test", "--bootstrap", &address, "--timeout", "30s"];
+    let with = |arguments: &[&'static str]| -> Vec<String> {
+        arguments.iter().chain(&network).map(ToString::to_string).collect()
+    };
+    let ok = |arguments: &[&'static str]| {
+        let arguments = with(arguments);
+        done(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let code = |arguments: &[&'static str], code: i32, says: &[&str]| {
+        let arguments = with(arguments);
+        fails(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), code, says);
+    };
+
+    // Values: text, a file, standard input; as they are, in JSON, into a file.
+    assert_eq!(ok(&["put", "/v/name", "value"])[0]["stored"], 2);
+    assert_eq!(ok(&["get", "/v/name"])[0]["value"], "dmFsdWU=");
+    assert_eq!(ok(&["get", "name"])[0]["key"], "/v/name");
+    let mut put = program(&with(&["put", "bytes", "-"]).iter().map(String::as_str).collect::<Vec<_>>());
+    let mut put = put.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input: ChildStdin = put.stdin.take().unwrap();
+    input.write_all(b"\x00\xff\n").unwrap();
+    drop(input);
+    assert!(put.wait().unwrap().success());
+    let got = run(&with(&["get", "bytes"]).iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(got.stdout, b"\x00\xff\n");
+    let out = folder.file("out");
+    let got = run(&[&["get", "bytes", "--out", &out][..], &network].concat());
+    assert!(got.status.success() && fs::read(&out).unwrap() == b"\x00\xff\n");
+    code(&["get", "missing"], 3, &["/v/missing"]);
+
+    // Names, each record with a sequence one above the last.
+    let key = folder.file("key");
+    let name = done(&["keygen", "--type", "ecdsa", &key])[0]["name"].as_str().unwrap().to_owned();
+    for (sequence, value) in [(0, "/ipfs/one"), (1, "/ipfs/two")] {
+        let publish = [&["ipns", "publish", "--identity", &key, value][..], &network].concat();
+        assert_eq!(done(&publish)[0]["sequence"], sequence);
+        let resolved = &done(&[&["ipns", "resolve", &name][..], &network].concat())[0];
+        assert_eq!((&resolved["value"], &resolved["sequence"]), (&value.into(), &sequence.into()));
+    }
+    let older =
+        [&["ipns", "publish", "--identity", &key, "--sequence", "0", "/ipfs/zero"][..], &network].concat();
+    fails(&older, 1, &[&name, "sequence 0"]);
+    code(&["ipns", "resolve", PEER], 3, &["nobody"]);
+
+    // Content and peers.
+    assert_eq!(ok(&["find", "providers", CID]).len(), 1);
+    code(&["find", "providers", OTHER_CID], 3, &[OTHER_CID]);
+    assert_eq!(ok(&["provide", OTHER_CID, "--once", "--listen", "/ip4/127.0.0.1/tcp/0"])[0]["stored"], 2);
+    assert_eq!(ok(&["find", "providers", OTHER_CID, "-n", "1"])[0]["addrs"].as_array().unwrap().len(), 1);
+    code(&["find", "peer", PEER], 3, &[PEER]);
+    let closest = ok(&["find", "closest", CID]);
+    assert_eq!(closest.len(), 2);
+    let sought = closest.iter().find(|peer| !address.ends_with(peer["peer"].as_str().unwrap())).unwrap();
+    let found = done(&[&["find", "peer", sought["peer"].as_str().unwrap()][..], &network].concat());
+    assert_eq!(&found[0], sought);
+    let steps = ok(&["lookup", CID, "--trace"]);
+    let count = |what: &str| steps.iter().filter(|step| step["step"] == what).count();
+    assert_eq!((count("asked"), count("answered"), steps.len()), (2, 2, 6));
+    drop((first, second));
+}
+
+#[test]
+fn provide_announces_until_it_is_told_to_end() {
+    let (_first, address) = Node::first();
+    let mut child = program(&[
+        "--json",
+        "provide",
+        CID,
+        "--listen",
+        "/ip4/127.0.0.1/tcp/0",
+        "--network",
+        "/test",
+        "--bootstrap",
+        &address,
+    ])
+    .spawn()
+    .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&told["cid"], &told["stored"]), (&CID.into(), &1.into()));
+    assert!(child.try_wait().unwrap().is_none());
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn the_demonstration_holds() {
+    for arguments in [&["--transport", "memory", "--nodes", "8"][..], &["--nodes", "6"]] {
+        let steps = done(&[&["demo"], arguments].concat());
+        let (last, steps) = steps.split_last().unwrap();
+        assert!(steps.iter().all(|step| step["ok"] == true), "{steps:?}");
+        assert_eq!((&last["ok"], &last["steps"]), (&true.into(), &steps.len().into()));
+        assert!(steps.iter().any(|step| step["step"] == "stop a third at once"));
+    }
+}
