@@ -102,11 +102,14 @@ impl Child {
         self.ask("connect", json!({ "addr": address })).await.expected("it connects to us").map(drop)
     }
 
-    /// Ends the process, by its own handle.
-    pub async fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.start_kill();
-        let _ = timeout(END, self.process.wait()).await;
+    /// Ends the process: asked first, so that it can clear up behind itself, then by its own handle.
+    pub async fn end(&mut self) {
+        // It may have ended before.
+        let _ = timeout(END, self.ask("quit", json!({}))).await;
+        if timeout(END, self.process.wait()).await.is_err() {
+            let _ = self.process.start_kill();
+            let _ = timeout(END, self.process.wait()).await;
+        }
     }
 }
 

@@ -152,7 +152,7 @@ impl Scene {
 
     /// Ends all of it.
     pub async fn end(mut self) {
-        self.them.kill().await;
+        self.them.end().await;
         for node in [&self.reader, &self.client, &self.friend, &self.server] {
             node.close().await;
         }

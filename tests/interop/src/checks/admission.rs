@@ -1,6 +1,6 @@
 //! Who enters whose table, who stays there, and who does not.
 
-use dht::{Mode, ipfs::PeerId};
+use dht::{Mode, ipfs::PeerId, net::Order};
 use serde_json::json;
 use tokio::time::{Duration, sleep};
 
@@ -28,7 +28,9 @@ pub async fn we_admit(scene: &Scene) -> Outcome {
     .await
 }
 
+/// The connection is gone by then, as it is when nobody has used it for a while.
 pub async fn they_keep(scene: &Scene) -> Outcome {
+    disconnect(scene).await?;
     scene.them.ask("refresh", json!({})).await.expected("its refresh ends")?;
     let table = scene.their_table().await.expected("its table")?;
     let own = ours::name(&scene.server);
@@ -36,10 +38,22 @@ pub async fn they_keep(scene: &Scene) -> Outcome {
 }
 
 pub async fn we_keep(scene: &Scene) -> Outcome {
+    disconnect(scene).await?;
     scene.server.table().refresh().await.expected("our refresh ends")?;
     let table = our_table(scene).await.expected("our table")?;
     let them = scene.their_id;
     ensure(table.contains(&them), format!("{them} in our table after our refresh"), format!("{table:?}"))
+}
+
+async fn disconnect(scene: &Scene) -> Outcome {
+    scene
+        .server
+        .handle()
+        .order(Order::Disconnect(scene.their_id))
+        .await
+        .expected("our server disconnects")?;
+    sleep(SETTLED).await;
+    Ok(())
 }
 
 /// Our clients have asked it for many things by now.
@@ -94,7 +108,7 @@ pub async fn we_keep_clients_out(scene: &Scene) -> Outcome {
     let table = our_table(scene).await.expected("our table")?;
     let outcome =
         ensure(!table.contains(&name), format!("no client {name} in our table"), format!("{table:?}"));
-    client.kill().await;
+    client.end().await;
     outcome
 }
 

@@ -89,7 +89,7 @@ async fn we_refuse(scene: &Scene, sample: &Sample) -> Outcome {
 
 /// The last check: it ends the foreign node.
 pub async fn a_dead_peer_failed(scene: &mut Scene) -> Outcome {
-    scene.them.kill().await;
+    scene.them.end().await;
     let sample = Sample::pk(&Keypair::generate_ed25519());
     let receipt = match scene.client.put_record(sample.key, sample.value).await {
         Ok(put) => put.receipt,
