@@ -1,0 +1,18 @@
+//! Line B3, under an allocator that counts; see the library for what it compares.
+
+use std::alloc::System;
+
+use bench_peers::{args::Args, contest, memory};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::read(std::env::args().skip(1))?;
+    if args.wants("b3") {
+        contest::note(&args, "b3", &memory::sizes());
+        memory::run(&args, HEAP);
+    }
+    Ok(())
+}
