@@ -57,13 +57,18 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     }
     let mut report = Report::new(arguments.json);
     for peer in peers {
-        match peer.build().await? {
-            Built::Program(program) => meet(peer, program, &checks, &mut report).await,
-            Built::Missing(why) => {
-                report.say(&format!("{} is left out: {why}", peer.name));
-                checks.iter().for_each(|check| report.add(cell(peer, check, Verdict::Skipped(why.clone()))));
+        let verdict = match peer.build().await {
+            Ok(Built::Program(program)) => {
+                meet(peer, program, &checks, &mut report).await;
+                continue;
             }
-        }
+            Ok(Built::Missing(why)) => {
+                report.say(&format!("{} is left out: {why}", peer.name));
+                Verdict::Skipped(why)
+            }
+            Err(error) => Verdict::from(Err(wrong("the peer is built", format!("{error:#}")))),
+        };
+        checks.iter().for_each(|check| report.add(cell(peer, check, verdict.clone())));
     }
     Ok(report.end())
 }

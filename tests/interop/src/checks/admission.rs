@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A switch of our mode is told within 100 ms; a process on a busy machine may take longer to say so.
-const SWITCH: Duration = Duration::from_secs(1);
+const SWITCH: Duration = Duration::from_secs(2);
 /// How long a client stays connected before the table is looked at.
 const SETTLED: Duration = Duration::from_millis(500);
 
