@@ -215,6 +215,11 @@ pub(crate) fn run(bytes: &[u8]) -> Run {
     Run { taken, clean: clean && count <= AddrList::MAX_ADDRS && taken <= AddrList::MAX_BYTES }
 }
 
+/// Whether what stands in front of a peer id can be reached: it is there, and does not itself end in somebody.
+fn is_place(before: &[u8]) -> bool {
+    walk(before).is_some_and(|walked| walked.trailing_peer.is_none())
+}
+
 /// Builds a list address by address.
 #[derive(Default)]
 pub(crate) struct Packer {
@@ -228,7 +233,7 @@ impl Packer {
         match walk(address).map(|walked| walked.trailing_peer) {
             None => {}
             Some(None) => self.put(address),
-            Some(Some((before, last))) if last == peer.as_ref() && !before.is_empty() => self.put(before),
+            Some(Some((before, last))) if last == peer.as_ref() && is_place(before) => self.put(before),
             // A relay's id in front of `/p2p-circuit` is not trailing, so this address leads to somebody else.
             Some(Some(_)) => {}
         }
@@ -239,7 +244,7 @@ impl Packer {
         match walk(address).map(|walked| walked.trailing_peer) {
             None => {}
             Some(None) => self.put(address),
-            Some(Some((before, _))) if !before.is_empty() => self.put(before),
+            Some(Some((before, _))) if is_place(before) => self.put(before),
             Some(Some(_)) => {}
         }
     }

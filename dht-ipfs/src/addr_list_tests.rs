@@ -41,6 +41,19 @@ fn only_a_whole_list_is_taken_as_one() {
     assert_eq!(AddrList::try_from(Bytes::from(good.repeat(32))).unwrap().len(), 32);
 }
 
+/// Found by fuzzing: with one peer id cut off, the other one stayed at the end.
+#[test]
+fn an_address_that_ends_in_two_peers_leads_nowhere() {
+    let peer: PeerId = PEER.parse().unwrap();
+    for front in ["", "/ip4/1.2.3.4/tcp/1"] {
+        for text in [format!("{front}/p2p/{OTHER}/p2p/{PEER}"), format!("{front}/p2p/{PEER}/p2p/{PEER}")] {
+            let address: Multiaddr = text.parse().unwrap();
+            assert!(AddrList::for_peer(&peer, [&address]).is_empty(), "{text}");
+            assert!(AddrList::from(address).is_empty(), "{text}");
+        }
+    }
+}
+
 #[test]
 fn bounds_hold_whatever_is_packed() {
     let many = (0..100u16).map(|port| format!("/ip4/1.2.3.4/tcp/{port}").parse::<Multiaddr>().unwrap());
