@@ -55,7 +55,7 @@ pub async fn run(args: Args, options: &Options, output: Output) -> anyhow::Resul
     let gone = swarm.lose_a_third();
     report.step(&swarm, "stop a third at once", gone.stop()).await?;
     steps::still_there(&swarm, &mut report, &kept).await?;
-    report.step(&swarm, "verify who is left", swarm.verify()).await?;
+    report.step(&swarm, "ping who is known", swarm.ping_all()).await?;
     steps::round(&swarm, &mut report, 2).await?;
     report.step(&swarm, "close the rest", swarm.close()).await?;
     report.finish()

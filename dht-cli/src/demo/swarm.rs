@@ -10,13 +10,19 @@ use dht::{
     net::memory::Hub,
     routing::BootstrapOptions,
 };
-use futures::{StreamExt, TryStreamExt, future::join_all, stream};
+use futures::{
+    StreamExt, TryStreamExt,
+    future::{join_all, ready},
+    stream,
+};
 
 use super::{Transport, report::Seen};
 use crate::join::{self, Options};
 
 /// Nodes that join at the same time.
 const JOINING: usize = 16;
+/// Pings of one node that are under way at the same time.
+const PINGS: usize = 32;
 /// The private network's prefix.
 const NETWORK: &str = "/dht-demo";
 
@@ -98,27 +104,25 @@ impl Swarm {
         Gone(self.stopped.clone())
     }
 
-    /// Everybody asks those it knows whether they are there. Answers name k peers, so in a network of more than k nodes a
-    /// lookup finds all of the closest only after those who answer have forgotten the dead.
-    pub async fn verify(&self) -> Seen {
-        let verified = self.live.iter().map(|dht| async move {
-            // Joining again with nobody to join through leaves the phases that look after the table.
-            let options = self.settings.bootstrap_options();
-            let report = dht.handle().bootstrap(Vec::new(), Vec::new(), options).await??;
-            let table = dht.table().peers().await?;
-            anyhow::Ok((
-                report.evicted,
-                table.into_iter().map(|entry| entry.contact.peer).collect::<Vec<_>>(),
-            ))
+    /// Everybody pings those it knows; the mute ones leave the table. Answers name k peers, so in a network of more than
+    /// k nodes a lookup finds all of the closest only after those who answer have forgotten the dead.
+    pub async fn ping_all(&self) -> Seen {
+        let asked = self.live.iter().map(|dht| async move {
+            let before = dht.table().peers().await?;
+            let pings = before.iter().map(|entry| dht.ping_at(entry.contact.clone()));
+            let mute =
+                stream::iter(pings).buffer_unordered(PINGS).filter(|pong| ready(pong.is_err())).count().await;
+            let after = dht.table().peers().await?;
+            anyhow::Ok((mute, after.into_iter().map(|entry| entry.contact.peer).collect::<Vec<_>>()))
         });
-        let verified: Vec<_> = stream::iter(verified).buffer_unordered(JOINING).try_collect().await?;
+        let asked: Vec<_> = stream::iter(asked).buffer_unordered(JOINING).try_collect().await?;
         let alive: BTreeSet<PeerId> = self.live.iter().map(|dht| dht.local().peer).collect();
-        let dead = verified.iter().flat_map(|(_, table)| table).filter(|peer| !alive.contains(*peer)).count();
+        let dead = asked.iter().flat_map(|(_, table)| table).filter(|peer| !alive.contains(*peer)).count();
         ensure!(dead == 0, "tables still hold {dead} entries of nodes that are gone");
-        let evicted: usize = verified.iter().map(|(evicted, _)| evicted).sum();
-        let tables = || verified.iter().map(|(_, table)| table.len());
+        let mute: usize = asked.iter().map(|(mute, _)| mute).sum();
+        let tables = || asked.iter().map(|(_, table)| table.len());
         let (least, most) = (tables().min().unwrap_or(0), tables().max().unwrap_or(0));
-        Ok(format!("{evicted} dead entries left, tables hold {least} to {most} peers"))
+        Ok(format!("{mute} mute entries left, tables hold {least} to {most} peers"))
     }
 
     /// Closes every node that runs.
