@@ -148,8 +148,12 @@ impl Validator<Ipfs> for Namespaces {
                     .unzip();
                 self.of(key).ok()?.best(key, &values).and_then(|best| at.get(best).copied())
             }
-            // One provider's records: the latest has today's addresses.
-            Query::Providers(_) => items.iter().rposition(|item| item.as_provider().is_some()),
+            // One provider's records: the latest has today's addresses, if it has any.
+            Query::Providers(_) => {
+                let located = |item: &Item| item.as_provider().is_some_and(|record| !record.addrs.is_empty());
+                let latest = items.iter().rposition(located);
+                latest.or_else(|| items.iter().rposition(|item| item.as_provider().is_some()))
+            }
         }
     }
 }

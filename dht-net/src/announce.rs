@@ -60,7 +60,11 @@ impl<O: Overlay> Announcer<O> {
         page: Vec<(O::Query, Stored<O>)>,
     ) -> Result<(), dht_records::TooMany> {
         self.wake = Some(now.mono);
-        self.republisher.restore(now, page, |_, _| Some(self.interval)).map(drop)
+        // What was kept since the start is known better than what the store was read for.
+        let unknown =
+            |(query, stored): &(O::Query, Stored<O>)| !self.republisher.tracks(query, &O::slot(&stored.item));
+        let missing: Vec<_> = page.into_iter().filter(unknown).collect();
+        self.republisher.restore(now, missing, |_, _| Some(self.interval)).map(drop)
     }
 
     /// The next item to announce now.

@@ -201,6 +201,11 @@ impl<O: Overlay> Republisher<O> {
         }
     }
 
+    /// Whether the item in a slot of a query is tracked.
+    pub fn tracks(&self, query: &O::Query, slot: &O::Slot) -> bool {
+        self.names.contains_key(&(query.clone(), slot.clone()))
+    }
+
     /// Forgets the item in a slot of a query; says whether there was one.
     pub fn remove(&mut self, query: &O::Query, slot: &O::Slot) -> bool {
         let Some(id) = self.names.remove(&(query.clone(), slot.clone())) else { return false };

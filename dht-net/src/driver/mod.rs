@@ -31,7 +31,7 @@ pub use config::DriverConfig;
 const EVENT_BACKLOG: usize = 1024;
 /// Commands that wait for the driver; callers wait beyond.
 const COMMAND_BACKLOG: usize = 256;
-/// Things that arrived and are taken in before the node is drained again.
+/// Things of one source that are taken in before the node is drained again.
 const BATCH: usize = 64;
 /// Sinks are told the time this often while there is something to count …
 const TICK: Duration = Duration::from_secs(1);
@@ -69,6 +69,14 @@ struct Driver<O: Overlay, T> {
     next_sweep: Mono,
     next_tick: Mono,
     closing: Option<oneshot::Sender<()>>,
+}
+
+/// What a turn found.
+enum Taken {
+    Something,
+    Nothing,
+    /// Nobody holds the node any more, or its transport ended.
+    End,
 }
 
 struct Dial {
@@ -146,6 +154,10 @@ pub fn spawn<O: Overlay, T: Transport<O>>(
 }
 
 impl<O: Overlay, T: Transport<O>> Driver<O, T> {
+    /// One turn after the other: take in what is there, drain the node, sleep when nothing was there.
+    ///
+    /// Within a turn the sources have a fixed order and a bound each, so that none starves another and a run on virtual
+    /// time repeats.
     async fn run(mut self) {
         let lost_interest = self.lost_interest.clone();
         loop {
@@ -153,22 +165,62 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             if self.closing.is_some() {
                 break;
             }
+            match self.take_ready() {
+                Taken::Something => continue,
+                Taken::Nothing => {}
+                Taken::End => break,
+            }
             tokio::select! {
-                incoming = self.transport.next() => {
-                    if self.take_batch(incoming).is_break() {
-                        break;
-                    }
-                }
+                biased;
+                () = lost_interest.notified() => self.drop_lost_callers(),
                 command = self.commands.recv() => match command {
                     Some(command) => self.on_command(command),
                     None => break,
                 },
                 job = self.jobs.next(), if !self.jobs.is_empty() => self.on_job(job),
-                () = lost_interest.notified() => self.drop_lost_callers(),
+                incoming = self.transport.next() => {
+                    if incoming == Incoming::Closed {
+                        break;
+                    }
+                    let now = self.clock.now();
+                    self.on_incoming(now, incoming);
+                }
                 () = sleep(wait) => {}
             }
         }
         self.shut_down().await;
+    }
+
+    /// Takes in what is there already, a bounded batch from each source.
+    fn take_ready(&mut self) -> Taken {
+        let mut taken = Taken::Nothing;
+        if self.lost_interest.notified().now_or_never().is_some() {
+            self.drop_lost_callers();
+            taken = Taken::Something;
+        }
+        for _ in 0..BATCH {
+            match self.commands.try_recv() {
+                Ok(command) => self.on_command(command),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => return Taken::End,
+            }
+            taken = Taken::Something;
+        }
+        for _ in 0..BATCH {
+            let Some(job) = self.jobs.next().now_or_never() else { break };
+            self.on_job(job);
+            taken = Taken::Something;
+        }
+        for _ in 0..BATCH {
+            let Some(incoming) = self.transport.next().now_or_never() else { break };
+            if incoming == Incoming::Closed {
+                return Taken::End;
+            }
+            let now = self.clock.now();
+            self.on_incoming(now, incoming);
+            taken = Taken::Something;
+        }
+        taken
     }
 
     async fn shut_down(mut self) {
@@ -178,25 +230,6 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         if let Some(done) = self.closing.take() {
             let _ = done.send(());
         }
-    }
-
-    /// Takes in what has arrived, up to a bound, so that the node is drained once per batch.
-    fn take_batch(&mut self, first: Incoming<O>) -> std::ops::ControlFlow<()> {
-        let mut incoming = first;
-        for _ in 0..BATCH {
-            if incoming == Incoming::Closed {
-                return std::ops::ControlFlow::Break(());
-            }
-            let now = self.clock.now();
-            self.on_incoming(now, incoming);
-            match self.transport.next().now_or_never() {
-                Some(next) => incoming = next,
-                None => return std::ops::ControlFlow::Continue(()),
-            }
-        }
-        let now = self.clock.now();
-        self.on_incoming(now, incoming);
-        std::ops::ControlFlow::Continue(())
     }
 
     /// Does what the node wants until it waits; for how long the driver may sleep.

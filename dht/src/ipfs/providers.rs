@@ -1,6 +1,7 @@
 //! Content: who provides it, and saying that this node does.
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -92,13 +93,14 @@ impl Dht<Ipfs> {
         count: usize,
     ) -> Result<Providers, QueryError> {
         let query = Query::Providers(multihash.into());
+        let emitted = BTreeMap::new();
         if self.call.local_only {
             let known = self.local_providers(query.key().clone()).await?;
-            return Ok(Providers { search: None, known, left: limit(count) });
+            return Ok(Providers { search: None, known, emitted, left: limit(count) });
         }
         let options = QueryOptions { limit: Some(count), quorum: None, ..self.query_options() };
         let search = self.handle.search(query, options).await?;
-        Ok(Providers { search: Some(search), known: Vec::new(), left: limit(count) })
+        Ok(Providers { search: Some(search), known: Vec::new(), emitted, left: limit(count) })
     }
 
     /// Records in the own store that a peer provides the content; for those who learned it elsewhere. It is held for the
@@ -146,6 +148,8 @@ fn contact(item: Item) -> Option<Contact<Ipfs>> {
 pub struct Providers {
     search: Option<Search<Ipfs>>,
     known: Vec<Contact<Ipfs>>,
+    /// Peers told already, and whether with an address; bounded by the items that one search keeps.
+    emitted: BTreeMap<PeerId, bool>,
     left: usize,
 }
 
@@ -157,7 +161,7 @@ impl Providers {
 
     /// All that are left, sorted by id.
     pub async fn collect_all(mut self) -> Vec<Contact<Ipfs>> {
-        let mut all = std::collections::BTreeMap::<PeerId, Contact<Ipfs>>::new();
+        let mut all = BTreeMap::<PeerId, Contact<Ipfs>>::new();
         while let Some(provider) = self.next().await {
             all.insert(provider.peer, provider);
         }
@@ -170,24 +174,28 @@ impl Stream for Providers {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Contact<Ipfs>>> {
         let this = &mut *self;
-        if this.left == 0 {
-            return Poll::Ready(None);
-        }
         let Some(search) = &mut this.search else {
-            this.left -= 1;
-            return Poll::Ready(this.known.pop());
+            let next = if this.left > 0 { this.known.pop() } else { None };
+            this.left = this.left.saturating_sub(1);
+            return Poll::Ready(next);
         };
         loop {
-            match std::task::ready!(search.poll_next(cx)) {
-                Some(Progress::Item(item)) => {
-                    if let Some(provider) = contact(item) {
-                        this.left -= 1;
-                        return Poll::Ready(Some(provider));
-                    }
-                }
-                Some(_) => {}
-                None => return Poll::Ready(None),
+            if this.left == 0 {
+                return Poll::Ready(None);
             }
+            let Some(progress) = std::task::ready!(search.poll_next(cx)) else { return Poll::Ready(None) };
+            let Progress::Item(item) = progress else { continue };
+            let Some(provider) = contact(item) else { continue };
+            match this.emitted.insert(provider.peer, provider.is_located()) {
+                None => this.left -= 1,
+                // Told before without an address, and now there is one.
+                Some(false) if provider.is_located() => {}
+                Some(located) => {
+                    this.emitted.insert(provider.peer, located);
+                    continue;
+                }
+            }
+            return Poll::Ready(Some(provider));
         }
     }
 }

@@ -127,3 +127,22 @@ async fn what_nobody_took_is_announced_again_soon() {
     tokio::time::sleep(Duration::from_secs(11 * 60)).await;
     assert_eq!(other.local_providers(key).await.unwrap(), vec![contact(1)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_is_told_once_and_again_when_an_address_turns_up() {
+    let net = Net::of(6).await;
+    let key = content("twice");
+    // One holder knows only the name, the others know where.
+    for (i, node) in net.nodes[..5].iter().enumerate() {
+        let told = if i == 0 { dht::Contact::unlocated(peer_id(50)) } else { contact(50) };
+        node.add_provider(key.clone(), told).await.unwrap();
+    }
+    let asker = &net.nodes[5];
+    asker.add_provider(key.clone(), dht::Contact::unlocated(peer_id(50))).await.unwrap();
+    let mut stream = asker.find_providers(key, 0).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(provider) = stream.next().await {
+        told.push(provider);
+    }
+    assert_eq!(told, vec![dht::Contact::unlocated(peer_id(50)), contact(50)]);
+}
