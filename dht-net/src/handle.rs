@@ -1,6 +1,6 @@
 //! The driver as its users hold it: cheap to clone, every call a future that ends by its deadline.
 //!
-//! Dropping the future of a query cancels it; dropping the last handle closes the node.
+//! Dropping the future of a query, ping or dial cancels it; dropping the last handle closes the node.
 
 use std::{sync::Arc, time::Duration};
 
@@ -301,6 +301,7 @@ impl<O: Overlay> Handle<O> {
     /// # Errors
     /// When the node is closed; the result inside is the peer's.
     pub async fn ping(&self, to: Contact<O>, timeout: Duration) -> Result<Pong, RunError> {
+        let _interest = Interest(self.shared.lost_interest.clone());
         self.ask(|done| Command::Ping { to, timeout, done }).await
     }
 
@@ -313,6 +314,7 @@ impl<O: Overlay> Handle<O> {
         to: Contact<O>,
         timeout: Duration,
     ) -> Result<Result<Duration, Failure>, RunError> {
+        let _interest = Interest(self.shared.lost_interest.clone());
         self.ask(|done| Command::Dial { to, timeout, done }).await
     }
 

@@ -142,6 +142,11 @@ impl<O: Overlay> Node<O> {
         self.queries.request(now, to, Request::Ping, timeout)
     }
 
+    /// Ends a ping of which nobody wants to know any more; no event follows.
+    pub fn forget_ping(&mut self, id: RequestId) {
+        self.queries.forget(id);
+    }
+
     /// Ends a query early; its [`Event::Finished`] still comes.
     pub fn cancel(&mut self, now: Now, id: QueryId) {
         self.queries.cancel(now, id);

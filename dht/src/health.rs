@@ -30,8 +30,9 @@ impl<O: Network> Dht<O> {
             }
         };
         let own = O::peer_target(&self.local().peer);
-        let found =
-            self.timeout(self.shared.query_timeout.min(Duration::from_secs(10))).closest_to(own).await;
+        let patience = self.shared.query_timeout.min(Duration::from_secs(10));
+        let patience = self.call.timeout.map_or(patience, |timeout| timeout.min(patience));
+        let found = self.timeout(patience).closest_to(own).await;
         let can_find_self = found.as_ref().is_ok_and(|peers| !peers.is_empty());
         if let Err(error) = found {
             errors.push(format!("looking up the own id: {error}"));

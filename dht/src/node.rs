@@ -125,7 +125,17 @@ impl<O: Network> Dht<O> {
         let others = |contacts: Vec<Contact<O>>| contacts.into_iter().filter(|c| c.peer != local).collect();
         let seeds = others((self.shared.seeds)());
         let fallback = others(self.shared.fallback.clone());
-        self.handle.bootstrap(seeds, fallback, options).await?.map_err(BootstrapError::Failed)
+        let joined = self.handle.bootstrap(seeds, fallback, options).await?;
+        let tried = match &joined {
+            Ok(report) => &report.tried,
+            Err(failed) => &failed.tried,
+        };
+        for seed in tried {
+            if let Err(why) = seed.outcome {
+                tracing::warn!(peer = %seed.peer, %why, "a bootstrap peer failed");
+            }
+        }
+        joined.map_err(BootstrapError::Failed)
     }
 
     /// Ends tasks, streams and timers within 2 s; every later call says that the node is closed. Closing twice is fine.
@@ -196,8 +206,8 @@ impl<O: Network> Dht<O> {
     /// Why there is none.
     #[tracing::instrument(skip_all, fields(%peer))]
     pub async fn ping(&self, peer: O::PeerId) -> Result<Duration, PeerError<O>> {
-        let to = self.locate(peer).await?;
-        self.ping_at(to).await
+        let (to, rest) = self.locate(peer).await?;
+        rest.ping_at(to).await
     }
 
     /// The same at a known place.
@@ -221,8 +231,8 @@ impl<O: Network> Dht<O> {
     /// Why there is no connection.
     #[tracing::instrument(skip_all, fields(%peer))]
     pub async fn dial(&self, peer: O::PeerId) -> Result<Duration, PeerError<O>> {
-        let to = self.locate(peer).await?;
-        self.dial_at(to).await
+        let (to, rest) = self.locate(peer).await?;
+        rest.dial_at(to).await
     }
 
     /// The same at a known place.
@@ -235,12 +245,17 @@ impl<O: Network> Dht<O> {
         dialled.map_err(|why| peer_error(to.peer, why, 1, timeout))
     }
 
-    async fn locate(&self, peer: O::PeerId) -> Result<Contact<O>, PeerError<O>> {
-        match self.find_peer(peer.clone()).await {
-            Ok(Some(contact)) => Ok(contact),
-            Err(QueryError::Run(error)) => Err(error.into()),
-            _ => Err(PeerError::Unknown { peer }),
-        }
+    /// Where a peer is, and this node with what is left of the call's deadline.
+    async fn locate(&self, peer: O::PeerId) -> Result<(Contact<O>, Self), PeerError<O>> {
+        let started = self.handle.now().mono;
+        let contact = match self.find_peer(peer.clone()).await {
+            Ok(Some(contact)) => contact,
+            Err(QueryError::Run(error)) => return Err(error.into()),
+            _ => return Err(PeerError::Unknown { peer }),
+        };
+        let spent = self.handle.now().mono.since(started);
+        let timeout = self.call.timeout.map(|timeout| timeout.saturating_sub(spent));
+        Ok((contact, self.with(CallOptions { timeout, ..self.call })))
     }
 
     /// What this node did so far.

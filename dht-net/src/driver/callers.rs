@@ -98,6 +98,21 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             self.callers.remove(&id);
             self.node.cancel(now, id);
         }
+        let Self { pings, dials, node, transport, .. } = self;
+        pings.retain(|id, done| {
+            let wanted = !done.is_closed();
+            if !wanted {
+                node.forget_ping(*id);
+            }
+            wanted
+        });
+        dials.retain(|id, dial| {
+            let wanted = !dial.done.is_closed();
+            if !wanted {
+                transport.forget(*id);
+            }
+            wanted
+        });
     }
 
     pub(super) fn take_role(&mut self, role: Role) {

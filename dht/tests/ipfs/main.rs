@@ -8,6 +8,7 @@ mod network;
 mod loopback;
 
 mod content;
+mod features;
 mod lifecycle;
 mod options;
 mod peers;
