@@ -2,6 +2,14 @@
 //!
 //! This crate knows no clock, no randomness of its own, no socket and no dialect. Whatever differs between two
 //! Kademlia networks is an associated type or function of [`Overlay`]; whatever they share is written once, against it.
+//!
+//! ```
+//! use dht_core::{KadKey, Key};
+//!
+//! let (here, near, far) = (Key([0b1010_0000]), Key([0b1011_0000]), Key([0b0010_0000]));
+//! assert_eq!(here.common_prefix_len(&near), 3);
+//! assert!(here.distance(&near) < here.distance(&far));
+//! ```
 
 mod error;
 mod key;

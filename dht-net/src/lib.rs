@@ -2,6 +2,8 @@
 //!
 //! [`spawn`] runs a `dht_protocol::Node` on any [`Transport`]; the [`Handle`] it returns is how the node is used. The
 //! driver decides nothing that the node could decide.
+//!
+//! The examples `own_network` and `custom_transport` of the crate `dht` show both.
 
 mod announce;
 mod clock;

@@ -3,6 +3,8 @@
 //! It does no I/O, storage included, knows no clock and no dialect. *After any call that takes `&mut Node`, drain
 //! [`Node::poll_output`] until it says [`Output::Wait`], then sleep no later than it says*: that sentence is the whole
 //! interface between the engine and the world. An async driver and a simulator are two loops that obey it.
+//!
+//! `examples/two_nodes.rs` is such a loop: two nodes that store and find a value, in virtual time.
 
 mod book;
 mod codec;

@@ -11,6 +11,22 @@
 //!
 //! What it deliberately does not do: keep a routing table (seeds are handed in), keep records (a [`Judge`] says what is
 //! valid and what is better), read a clock or open a socket.
+//!
+//! ```
+//! use dht_core::{Contact, Now, testing::Tiny};   // Tiny: a network with 8-bit keys, behind the feature `testing`
+//! use dht_query::{Config, Output, Queries, QueryOptions};
+//!
+//! let (mut queries, now) = (Queries::<Tiny>::new(0, Config::default(), 1)?, Now::default());
+//! queries.closest(now, 0x83, vec![Contact::new(0x80, 1)], QueryOptions::default())?;
+//! let first = std::iter::repeat_with(|| queries.poll(now)).find_map(|output| match output {
+//!     Output::Send { to, request, .. } => Some((to.peer, request.target())),
+//!     _ => None,
+//! });
+//! assert_eq!(first, Some((0x80, Some(0x83))));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/lookup.rs` drives a lookup to its end.
 
 mod backoff;
 mod common;

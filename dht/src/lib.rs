@@ -51,3 +51,8 @@ pub use health::Health;
 pub use node::{CallOptions, Dht, Network};
 pub use table::{Table, TableEntry};
 pub use trace::Trace;
+
+/// The example of the front page, run as a test.
+#[cfg(all(doctest, feature = "libp2p"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
