@@ -62,16 +62,6 @@ pub enum Command {
     },
 }
 
-impl Command {
-    /// A node's operator reads warnings; the others say in one line what went wrong.
-    pub fn default_log(&self) -> &'static str {
-        match self {
-            Self::Node(_) | Self::Provide(_) => "warn",
-            _ => "off",
-        }
-    }
-}
-
 impl Cli {
     /// Does it.
     pub async fn run(self) -> anyhow::Result<()> {

@@ -1,7 +1,6 @@
 //! From flags, file and environment to a node: the options, and the client that asks the network one question.
 //!
-//! A client listens nowhere, keeps nothing fresh and knows only those it was told to join through; its lookup finds the
-//! rest.
+//! A client serves nobody. One that asks a single question listens nowhere and keeps nothing fresh either.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -97,6 +96,11 @@ impl ClientArgs {
         Deadline::after(self.timeout)
     }
 
+    /// How long it may take in all.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Which network.
     pub fn network(&self) -> &NetworkArgs {
         &self.network
@@ -174,6 +178,15 @@ pub fn identity(settings: &Settings) -> anyhow::Result<Keypair> {
     }
 }
 
+/// How long a client means to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// For one question: whom it joins through is enough, its lookup finds the rest.
+    Once,
+    /// Until it is told to end: it learns its neighbourhood and keeps the table fresh.
+    On,
+}
+
 /// A client that has joined, with what is left of the time for each of its calls.
 pub struct Client {
     dht: Dht<Ipfs>,
@@ -181,12 +194,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Joins, listening nowhere.
-    pub async fn join(settings: Settings, deadline: Deadline) -> anyhow::Result<Self> {
-        let mut settings = settings;
+    /// Joins to ask once, listening nowhere.
+    pub async fn join(mut settings: Settings, deadline: Deadline) -> anyhow::Result<Self> {
         settings.network.listen.clear();
         settings.network.announce.clear();
-        Self::join_as(settings, Keypair::generate_ed25519(), deadline).await
+        Self::join_as(settings, Keypair::generate_ed25519(), Stay::Once, deadline).await
     }
 
     /// Joins nothing: for peers whose place is known.
@@ -202,18 +214,19 @@ impl Client {
     pub async fn join_as(
         mut settings: Settings,
         keypair: Keypair,
+        stay: Stay,
         deadline: Deadline,
     ) -> anyhow::Result<Self> {
         settings.network.mode = settings::Mode::Client;
-        settings.routing.auto_refresh = false;
-        let quick = BootstrapOptions {
-            quick_connect_only: true,
+        settings.routing.auto_refresh &= stay == Stay::On;
+        let bootstrap = BootstrapOptions {
+            quick_connect_only: stay == Stay::Once,
             limit: deadline.left().min(settings.bootstrap.timeout),
             ..settings.bootstrap_options()
         };
         require_introducer(&settings)?;
         let dht = build(Dht::<Ipfs>::builder().settings(settings.clone()).identity(keypair)).await?;
-        match dht.bootstrap(quick).await {
+        match dht.bootstrap(bootstrap).await {
             Ok(_) => Ok(Self { dht, deadline }),
             Err(error) => Err(not_joined(&settings, &error)),
         }
@@ -222,6 +235,11 @@ impl Client {
     /// The node, its calls bounded by what is left of the time.
     pub fn dht(&self) -> Dht<Ipfs> {
         self.dht.timeout(self.deadline.left())
+    }
+
+    /// The node, each call with this time of its own.
+    pub fn dht_within(&self, time: Duration) -> Dht<Ipfs> {
+        self.dht.timeout(time)
     }
 
     /// Says goodbye.

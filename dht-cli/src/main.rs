@@ -21,7 +21,10 @@ mod signals;
 mod text;
 mod value;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
 
 use clap::{Parser, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
@@ -66,13 +69,18 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     result
 }
 
-/// Logs go to stderr: what `--log` says, or the variable `RUST_LOG`, or only what an operator must see.
+/// Logs go to stderr: what `--log` says, or the variable `RUST_LOG`, or else only errors that nobody reports, because
+/// what goes wrong in a command is told in its own one line.
 fn start_log(cli: &Cli) -> anyhow::Result<()> {
     let wanted = cli.log.clone().or_else(|| std::env::var("RUST_LOG").ok());
-    let wanted = wanted.unwrap_or_else(|| cli.command.default_log().to_owned());
+    let wanted = wanted.unwrap_or_else(|| "error".to_owned());
     let filter = EnvFilter::try_new(&wanted).map_err(|_| {
         exit::usage(format!("`{wanted}` is not a log filter such as `info` or `dht=debug,libp2p=warn`"))
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
     Ok(())
 }

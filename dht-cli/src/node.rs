@@ -1,5 +1,6 @@
 //! `dht node`: a node that runs until SIGINT or SIGTERM. Whoever starts it reads its events, one JSON object per line:
-//! `listening` for every address, then `ready`, then `mode` and `provided` as they come, `closed` at last.
+//! `listening` for every address, then `ready`, then `mode` and `provided` as they come, `closed` at last. `not_joined`
+//! before `ready` says that the network's published peers do not answer yet; the node keeps trying.
 
 use std::{io, time::Duration};
 
@@ -116,7 +117,7 @@ async fn join(dht: &Dht<Ipfs>, settings: &Settings) -> anyhow::Result<()> {
         Ok(report) if report.alone => tracing::info!("this is the first node of its network"),
         Ok(report) => tracing::info!(peers = report.peers, took = ?report.took, "joined"),
         Err(error) if join::names_peers(settings) => return Err(join::not_joined(settings, &error)),
-        Err(error) => tracing::warn!(%error, "not joined yet; the table keeps trying"),
+        Err(error) => tell(&json!({ "event": "not_joined", "why": error.to_string() }))?,
     }
     Ok(())
 }
@@ -125,9 +126,8 @@ async fn announce(dht: &Dht<Ipfs>, provides: &[ContentKey]) -> anyhow::Result<()
     if provides.is_empty() {
         return Ok(());
     }
-    if let Err(error) = provide::located(dht, LOCATE).await {
-        tracing::warn!(%error, "announcing all the same");
-    }
+    // Without an address it is announced all the same: the event says that nobody took it, and it is tried again.
+    let _ = provide::located(dht, LOCATE).await;
     for content in provides {
         let told = dht.provide(content.as_bytes().clone(), true).await.map(|announced| announced.receipt);
         let event = output::merged(json!({ "event": "provided" }), provide::provided(content, &told));

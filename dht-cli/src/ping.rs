@@ -49,6 +49,8 @@ pub struct IdArgs {
 pub async fn ping(args: PingArgs, options: &Options, output: Output) -> anyhow::Result<()> {
     let deadline = args.client.deadline();
     let settings = args.client.load(options)?;
+    // The time is that for connecting, and that for each ping: many pings take long by intent.
+    let patience = args.client.timeout().min(settings.query.request_timeout);
     let (client, contact) = reach(settings, args.whom, deadline).await?;
     let peer = contact.peer.to_string();
     let mut last = None;
@@ -56,7 +58,7 @@ pub async fn ping(args: PingArgs, options: &Options, output: Output) -> anyhow::
     let start = Instant::now();
     for number in 1..=args.count {
         sleep_until(start + INTERVAL * (number - 1)).await;
-        match client.dht().ping_at(contact.clone()).await {
+        match client.dht_within(patience).ping_at(contact.clone()).await {
             Ok(rtt) => {
                 answered += 1;
                 let rtt = millis(rtt);

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     exit::usage,
-    join::{self, Client, ClientArgs, Options, PlaceArgs},
+    join::{self, Client, ClientArgs, Options, PlaceArgs, Stay},
     output::{self, Output},
     signals, text,
 };
@@ -59,7 +59,8 @@ async fn announce(args: &Args, options: &Options, output: Output) -> anyhow::Res
         return Err(usage("a provider must be reachable; give an address with --listen"));
     }
     let keypair = join::identity(&settings)?;
-    let client = Client::join_as(settings, keypair, deadline).await?;
+    let stay = if args.once { Stay::Once } else { Stay::On };
+    let client = Client::join_as(settings, keypair, stay, deadline).await?;
     located(&client.dht(), deadline.left().min(LOCATE)).await?;
     let mut unheard = 0;
     for content in &args.contents {

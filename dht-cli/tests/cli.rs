@@ -1,12 +1,16 @@
 //! The built program as its users meet it: what it says, in how many lines, and how it ends.
 //!
 //! Nodes run on loopback in private networks. Nothing waits for a fixed time: lines are read with a deadline.
+#![cfg(unix)] // signals and file modes
+#![allow(clippy::unwrap_used, reason = "what is missing here fails the test")]
+#![allow(clippy::disallowed_methods, reason = "processes live in real time")]
 
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
-    process::{Child, ChildStdin, Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc::{Receiver, sync_channel},
     thread,
     time::{Duration, Instant},
@@ -266,11 +270,7 @@ fn keys_of_every_kind_are_identities_and_are_never_overwritten() {
         let file = folder.file(kind);
         let made = &done(&["keygen", "--type", kind, &file])[0];
         let peer = made["peer"].as_str().unwrap();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        }
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let before = fs::read(&file).unwrap();
         fails(&["keygen", "--type", kind, &file], 1, &[&file, "not overwritten"]);
         assert_eq!(fs::read(&file).unwrap(), before);
@@ -310,72 +310,109 @@ fn a_node_says_where_it_is_and_ends_within_two_seconds() {
     }
 }
 
+/// Two servers, and questions to their network.
+struct Network {
+    address: String,
+    second: Node,
+    _first: Node,
+}
+
+impl Network {
+    fn start(more: &[&str]) -> Self {
+        let (first, address) = Node::first();
+        Self { second: Node::joined(&address, more), address, _first: first }
+    }
+
+    fn with<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let network = ["--network", "/test", "--bootstrap", &self.address, "--timeout", "30s"];
+        [arguments, &network].concat()
+    }
+
+    fn done(&self, arguments: &[&str]) -> Vec<Value> {
+        done(&self.with(arguments))
+    }
+
+    fn fails(&self, arguments: &[&str], code: i32, says: &[&str]) {
+        fails(&self.with(arguments), code, says);
+    }
+}
+
 #[test]
-fn values_providers_and_peers_are_found_again() {
-    let folder = Folder::new("network");
-    let (first, address) = Node::first();
-    let second = Node::joined(&address, &["--provide", CID]);
-    let provided = second.event("provided");
-    assert_eq!((&provided["cid"], &provided["stored"]), (&CID.into(), &1.into()), "{provided}");
-    let network = ["--network", "/test", "--bootstrap", &address, "--timeout", "30s"];
-    let with = |arguments: &[&'static str]| -> Vec<String> {
-        arguments.iter().chain(&network).map(ToString::to_string).collect()
-    };
-    let ok = |arguments: &[&'static str]| {
-        let arguments = with(arguments);
-        done(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
-    };
-    let code = |arguments: &[&'static str], code: i32, says: &[&str]| {
-        let arguments = with(arguments);
-        fails(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), code, says);
-    };
+fn values_are_put_and_got_as_they_are() {
+    let folder = Folder::new("values");
+    let network = Network::start(&[]);
+    assert_eq!(network.done(&["put", "/v/name", "value"])[0]["stored"], 2);
+    assert_eq!(network.done(&["get", "/v/name"])[0]["value"], "dmFsdWU=");
+    assert_eq!(network.done(&["get", "name"])[0]["key"], "/v/name");
 
-    // Values: text, a file, standard input; as they are, in JSON, into a file.
-    assert_eq!(ok(&["put", "/v/name", "value"])[0]["stored"], 2);
-    assert_eq!(ok(&["get", "/v/name"])[0]["value"], "dmFsdWU=");
-    assert_eq!(ok(&["get", "name"])[0]["key"], "/v/name");
-    let mut put = program(&with(&["put", "bytes", "-"]).iter().map(String::as_str).collect::<Vec<_>>());
-    let mut put = put.stdin(Stdio::piped()).spawn().unwrap();
-    let mut input: ChildStdin = put.stdin.take().unwrap();
-    input.write_all(b"\x00\xff\n").unwrap();
-    drop(input);
+    let mut put = program(&network.with(&["put", "bytes", "-"])).stdin(Stdio::piped()).spawn().unwrap();
+    put.stdin.take().unwrap().write_all(b"\x00\xff\n").unwrap();
     assert!(put.wait().unwrap().success());
-    let got = run(&with(&["get", "bytes"]).iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(got.stdout, b"\x00\xff\n");
-    let out = folder.file("out");
-    let got = run(&[&["get", "bytes", "--out", &out][..], &network].concat());
-    assert!(got.status.success() && fs::read(&out).unwrap() == b"\x00\xff\n");
-    code(&["get", "missing"], 3, &["/v/missing"]);
+    assert_eq!(run(&network.with(&["get", "bytes"])).stdout, b"\x00\xff\n");
 
-    // Names, each record with a sequence one above the last.
+    let (file, out) = (folder.write("value", "from a file"), folder.file("out"));
+    network.done(&["put", "file", &format!("@{file}")]);
+    network.done(&["get", "file", "--out", &out]);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "from a file");
+
+    network.fails(&["get", "missing"], 3, &["/v/missing"]);
+    network.fails(&["put", &format!("/pk/{PEER}"), "not a key"], 1, &["/pk/", "not valid"]);
+}
+
+#[test]
+fn names_are_published_with_a_sequence_one_above_the_last() {
+    let folder = Folder::new("names");
+    let network = Network::start(&[]);
     let key = folder.file("key");
     let name = done(&["keygen", "--type", "ecdsa", &key])[0]["name"].as_str().unwrap().to_owned();
     for (sequence, value) in [(0, "/ipfs/one"), (1, "/ipfs/two")] {
-        let publish = [&["ipns", "publish", "--identity", &key, value][..], &network].concat();
-        assert_eq!(done(&publish)[0]["sequence"], sequence);
-        let resolved = &done(&[&["ipns", "resolve", &name][..], &network].concat())[0];
+        let published = &network.done(&["ipns", "publish", "--identity", &key, value])[0];
+        assert_eq!((&published["sequence"], &published["stored"]), (&sequence.into(), &2.into()));
+        let resolved = &network.done(&["ipns", "resolve", &name])[0];
         assert_eq!((&resolved["value"], &resolved["sequence"]), (&value.into(), &sequence.into()));
     }
-    let older =
-        [&["ipns", "publish", "--identity", &key, "--sequence", "0", "/ipfs/zero"][..], &network].concat();
-    fails(&older, 1, &[&name, "sequence 0"]);
-    code(&["ipns", "resolve", PEER], 3, &["nobody"]);
+    let older = ["ipns", "publish", "--identity", &key, "--sequence", "0", "/ipfs/zero"];
+    network.fails(&older, 1, &[&name, "sequence 0"]);
+    network.done(&[
+        "ipns",
+        "publish",
+        "--identity",
+        &key,
+        "--sequence",
+        "7",
+        "--lifetime",
+        "1h",
+        "/ipfs/seven",
+    ]);
+    assert_eq!(network.done(&["ipns", "resolve", &format!("/ipns/{name}")])[0]["sequence"], 7);
+    network.fails(&["ipns", "resolve", PEER], 3, &["nobody"]);
+}
 
-    // Content and peers.
-    assert_eq!(ok(&["find", "providers", CID]).len(), 1);
-    code(&["find", "providers", OTHER_CID], 3, &[OTHER_CID]);
-    assert_eq!(ok(&["provide", OTHER_CID, "--once", "--listen", "/ip4/127.0.0.1/tcp/0"])[0]["stored"], 2);
-    assert_eq!(ok(&["find", "providers", OTHER_CID, "-n", "1"])[0]["addrs"].as_array().unwrap().len(), 1);
-    code(&["find", "peer", PEER], 3, &[PEER]);
-    let closest = ok(&["find", "closest", CID]);
+#[test]
+fn content_and_peers_are_found() {
+    let network = Network::start(&["--provide", CID]);
+    let provided = network.second.event("provided");
+    assert_eq!((&provided["cid"], &provided["stored"]), (&CID.into(), &1.into()), "{provided}");
+    assert_eq!(network.done(&["find", "providers", CID]).len(), 1);
+    network.fails(&["find", "providers", OTHER_CID], 3, &[OTHER_CID]);
+    let provide = ["provide", OTHER_CID, "--once", "--listen", "/ip4/127.0.0.1/tcp/0"];
+    assert_eq!(network.done(&provide)[0]["stored"], 2);
+    let found = network.done(&["find", "providers", OTHER_CID, "-n", "1"]);
+    assert_eq!(found[0]["addrs"].as_array().unwrap().len(), 1, "{found:?}");
+
+    let closest = network.done(&["find", "closest", CID]);
     assert_eq!(closest.len(), 2);
-    let sought = closest.iter().find(|peer| !address.ends_with(peer["peer"].as_str().unwrap())).unwrap();
-    let found = done(&[&["find", "peer", sought["peer"].as_str().unwrap()][..], &network].concat());
-    assert_eq!(&found[0], sought);
-    let steps = ok(&["lookup", CID, "--trace"]);
+    let is_second = |peer: &&Value| !network.address.ends_with(peer["peer"].as_str().unwrap());
+    let second = closest.iter().find(is_second).unwrap();
+    assert_eq!(&network.done(&["find", "peer", second["peer"].as_str().unwrap()])[0], second);
+    network.fails(&["find", "peer", PEER], 3, &[PEER]);
+    let id = &network.done(&["id", second["peer"].as_str().unwrap()])[0];
+    assert_eq!((&id["peer"], &id["serves"]), (&second["peer"], &true.into()));
+
+    let steps = network.done(&["lookup", CID, "--trace"]);
     let count = |what: &str| steps.iter().filter(|step| step["step"] == what).count();
-    assert_eq!((count("asked"), count("answered"), steps.len()), (2, 2, 6));
-    drop((first, second));
+    assert_eq!((count("asked"), count("answered"), steps.len()), (2, 2, 6), "{steps:?}");
+    assert_eq!(network.done(&["lookup", CID]).len(), 2);
 }
 
 #[test]
