@@ -1,7 +1,7 @@
 //! One k-bucket: the peers that share a prefix of some length with the local key, and the candidates that wait for a
 //! place among them. It keeps compact books and makes no decision about who is worth a place.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use dht_core::{Contact, Mono, Overlay};
 
@@ -79,7 +79,7 @@ pub(crate) struct Bucket<O: Overlay> {
     prefixes: Vec<u64>,
     entries: Vec<Entry<O>>,
     /// Worst first: those who never answered in the order they were heard of, then by their last answer.
-    spares: Vec<Spare<O>>,
+    spares: VecDeque<Spare<O>>,
     /// Checks in flight whose peers may end up here.
     pub(crate) pending: u32,
     /// The last lookup within this bucket.
@@ -88,7 +88,13 @@ pub(crate) struct Bucket<O: Overlay> {
 
 impl<O: Overlay> Bucket<O> {
     pub(crate) fn new() -> Self {
-        Self { prefixes: Vec::new(), entries: Vec::new(), spares: Vec::new(), pending: 0, refreshed: None }
+        Self {
+            prefixes: Vec::new(),
+            entries: Vec::new(),
+            spares: VecDeque::new(),
+            pending: 0,
+            refreshed: None,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -152,16 +158,15 @@ impl<O: Overlay> Bucket<O> {
         limit: usize,
     ) -> bool {
         let before = self.spares.len();
-        if let Some(i) = self.spares.iter().position(|spare| spare.contact.peer == contact.peer) {
-            let known = self.spares.remove(i);
+        if let Some(known) = self.take_spare(&contact.peer) {
             if known.verified >= verified && known.contact.is_located() {
                 contact = known.contact;
             }
             verified = verified.max(known.verified);
         }
         if self.spares.len() >= limit {
-            match self.spares.first() {
-                Some(worst) if worst.verified <= verified => drop(self.spares.remove(0)),
+            match self.spares.front() {
+                Some(worst) if worst.verified <= verified => drop(self.spares.pop_front()),
                 _ => return false,
             }
         }
@@ -175,8 +180,7 @@ impl<O: Overlay> Bucket<O> {
 
     /// A candidate in waiting answered us; says whether it is one.
     pub(crate) fn verify_spare(&mut self, now: Mono, peer: &O::PeerId) -> bool {
-        let Some(i) = self.spares.iter().position(|spare| spare.contact.peer == *peer) else { return false };
-        let mut spare = self.spares.remove(i);
+        let Some(mut spare) = self.take_spare(peer) else { return false };
         spare.verified = spare.verified.max(Some(Secs::of(now)));
         let at = self.spares.partition_point(|other| other.verified <= spare.verified);
         self.spares.insert(at, spare);
@@ -185,12 +189,16 @@ impl<O: Overlay> Bucket<O> {
 
     /// Takes the candidate that answered most recently, or else was heard of last.
     pub(crate) fn best_spare(&mut self) -> Option<Contact<O>> {
-        self.spares.pop().map(|spare| spare.contact)
+        self.spares.pop_back().map(|spare| spare.contact)
     }
 
     pub(crate) fn forget_spare(&mut self, peer: &O::PeerId) -> bool {
-        let found = self.spares.iter().position(|spare| spare.contact.peer == *peer);
-        found.map(|i| self.spares.remove(i)).is_some()
+        self.take_spare(peer).is_some()
+    }
+
+    fn take_spare(&mut self, peer: &O::PeerId) -> Option<Spare<O>> {
+        let at = self.spares.iter().position(|spare| spare.contact.peer == *peer)?;
+        self.spares.remove(at)
     }
 }
 

@@ -232,22 +232,19 @@ impl<O: Overlay> Routing<O> {
             self.counts.rejected_filtered += 1;
             return Err(Rejected::Filtered);
         }
-        let added = Event::Added { contact: contact.clone(), bucket: place.bucket as u32 };
-        match self.table.insert(now, place, contact, rtt) {
-            Ok(displaced) => {
-                if let Some(contact) = displaced {
-                    self.displaced(now, contact);
-                }
-                self.counts.added += 1;
-                self.tell(added);
-                Ok(())
-            }
-            Err((contact, rejected)) => {
-                self.counts.rejected_capacity += 1;
-                self.table.offer(place, contact, Some(now), self.config.replacements);
-                Err(rejected)
-            }
+        // Most contacts find no room: what costs something is done for the others only.
+        if let Err(rejected) = self.table.has_room(place) {
+            self.counts.rejected_capacity += 1;
+            self.table.offer(place, contact, Some(now), self.config.replacements);
+            return Err(rejected);
         }
+        let added = Event::Added { contact: contact.clone(), bucket: place.bucket as u32 };
+        if let Some(contact) = self.table.insert(now, place, contact, rtt) {
+            self.displaced(now, contact);
+        }
+        self.counts.added += 1;
+        self.tell(added);
+        Ok(())
     }
 
     /// The table put a live peer out in favour of a nearer one; it is the first to return.

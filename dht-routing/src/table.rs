@@ -148,22 +148,26 @@ impl<O: Overlay> Table<O> {
         (fullest.len() >= len + 2).then_some(i)
     }
 
-    /// Gives the peer a place. On success says whom it displaced, if anybody.
+    /// Whether one more peer would find a place, at the expense of a farther one if need be.
+    pub(crate) fn has_room(&self, place: Place) -> Result<(), Rejected> {
+        let len = self.buckets.get(place.bucket).map_or(0, Bucket::len);
+        let room =
+            len < self.k && (self.len < self.max_size || self.displaceable(place.bucket, len).is_some());
+        if room { Ok(()) } else { Err(Rejected::Capacity { bucket: place.bucket as u32 }) }
+    }
+
+    /// Gives the peer a place, after [`Table::has_room`] said that there is one. Says whom it displaced, if anybody.
     pub(crate) fn insert(
         &mut self,
         now: Mono,
         place: Place,
         contact: Contact<O>,
         rtt: Option<Duration>,
-    ) -> Result<Option<Contact<O>>, (Contact<O>, Rejected)> {
-        let full = Rejected::Capacity { bucket: place.bucket as u32 };
-        let len = self.buckets.get(place.bucket).map_or(0, Bucket::len);
-        if len >= self.k {
-            return Err((contact, full));
-        }
+    ) -> Option<Contact<O>> {
         let mut displaced = None;
         if self.len >= self.max_size {
-            let Some(from) = self.displaceable(place.bucket, len) else { return Err((contact, full)) };
+            let len = self.buckets.get(place.bucket).map_or(0, Bucket::len);
+            let from = self.displaceable(place.bucket, len)?;
             displaced = self.buckets[from].newest().map(|i| self.take(from, i).contact);
         }
         let seen = Secs::of(now);
@@ -172,7 +176,7 @@ impl<O: Overlay> Table<O> {
         self.bucket_mut(place.bucket).push(place.prefix, entry, k);
         self.len += 1;
         self.occupied |= flag(place.bucket);
-        Ok(displaced)
+        displaced
     }
 
     /// Takes the peer out.
