@@ -1,14 +1,22 @@
 //! The BitTorrent Mainline dialect of the stack, as pure functions and values.
 //!
 //! [`bencode`] reads and writes the encoding that everything here is written in. [`NodeId`] and [`InfoHash`] name nodes and
-//! swarms, [`compact`] is how they stand in messages, [`address`] says which places can be meant.
+//! swarms, [`compact`] is how they stand in messages, [`address`] says which places can be meant. [`krpc`] reads and writes
+//! the messages. [`Tokens`] says who may store, [`Item`] what, and [`Bloom`] counts a swarm.
 //!
 //! The crate opens no socket, resolves no name, reads no clock and keeps nothing.
 
 pub mod address;
 pub mod bencode;
+mod bloom;
 pub mod compact;
 mod id;
+pub mod item;
+pub mod krpc;
 mod secure_id;
+mod token;
 
+pub use bloom::Bloom;
 pub use id::{InfoHash, InvalidId, NodeId};
+pub use item::{Item, ItemError};
+pub use token::{Token, Tokens};
