@@ -4,6 +4,8 @@
 //! swarms, [`compact`] is how they stand in messages, [`address`] says which places can be meant. [`krpc`] reads and writes
 //! the messages. [`Tokens`] says who may store, [`Item`] what, and [`Bloom`] counts a swarm.
 //!
+//! [`Mainline`] names the types of the network for the engine; [`Records`], [`ServerRules`] and [`Admission`] are its rules.
+//!
 //! The crate opens no socket, resolves no name, reads no clock and keeps nothing.
 
 pub mod address;
@@ -13,10 +15,14 @@ pub mod compact;
 mod id;
 pub mod item;
 pub mod krpc;
+mod overlay;
+mod rules;
 mod secure_id;
 mod token;
 
 pub use bloom::Bloom;
 pub use id::{InfoHash, InvalidId, NodeId};
 pub use item::{Item, ItemError};
+pub use overlay::{Endpoint, ItemKey, Mainline, Peer, Query, Record};
+pub use rules::{Admission, Records, ServerRules};
 pub use token::{Token, Tokens};

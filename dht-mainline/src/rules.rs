@@ -1,0 +1,172 @@
+//! What a node of this network believes, keeps and shows, and whom it takes into its table.
+
+use std::{net::SocketAddr, time::Duration};
+
+use dht_core::{Contact, Now, Request};
+use dht_protocol::{Refusal, Rules};
+use dht_records::{Invalid, Stored, Validator};
+use dht_routing::Admit;
+
+use crate::{
+    Endpoint, ItemError, Mainline, Query, Record, Token, Tokens,
+    address::Reach,
+    compact::Family,
+    item::{MAX_SALT, MAX_VALUE},
+};
+
+impl From<ItemError> for Invalid {
+    fn from(error: ItemError) -> Self {
+        match error {
+            ItemError::ValueTooBig => Self::TooLarge { limit: MAX_VALUE },
+            ItemError::SaltTooBig => Self::TooLarge { limit: MAX_SALT },
+            ItemError::Target => Self::KeyMismatch,
+            ItemError::Signature => Self::Signature,
+            ItemError::NegativeSeq => Self::Malformed("the sequence number is negative"),
+            _ => Self::Malformed("the value is no canonical bencode"),
+        }
+    }
+}
+
+/// Judges peers by their address and items by BEP 44.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    /// Where peers can be.
+    pub reach: Reach,
+}
+
+impl Validator<Mainline> for Records {
+    fn check(&self, query: &Query, record: &Record, _: Now) -> Result<(), Invalid> {
+        match (query, record) {
+            (Query::Peers(_), Record::Peer(peer)) if self.reach.allows(peer.addr) => Ok(()),
+            (Query::Peers(_), Record::Peer(_)) => Err(Invalid::Malformed("nobody can be at this address")),
+            (Query::Item(key), Record::Item(item, _)) => Ok(item.check(key.target())?),
+            _ => Err(Invalid::KeyMismatch),
+        }
+    }
+
+    /// The latest announcement of a peer; the item with the highest sequence number, and of equals the one that was there.
+    /// A newcomer that expects another sequence number than the held one is not the best, however high its own.
+    fn best(&self, query: &Query, records: &[Record]) -> Option<usize> {
+        if let Query::Peers(_) = query {
+            return records.len().checked_sub(1);
+        }
+        let mut best: Option<(usize, &crate::Item)> = None;
+        for (i, record) in records.iter().enumerate() {
+            let Record::Item(item, cas) = record else { continue };
+            match best {
+                None => best = Some((i, item)),
+                Some((_, held)) if item.seq() > held.seq() && item.replaces(Some(held), *cas).is_ok() => {
+                    best = Some((i, item));
+                }
+                Some(_) => {}
+            }
+        }
+        best.map(|(i, _)| i)
+    }
+}
+
+/// The policy of a server.
+#[derive(Clone, Debug)]
+pub struct ServerRules {
+    /// Where nodes and peers can be.
+    pub reach: Reach,
+    /// Who may store.
+    pub tokens: Tokens,
+    /// How long a peer is kept after its announcement. Default 45 min.
+    pub peer_age: Duration,
+    /// How long an item is kept after it was put. Default 2 h (BEP 44).
+    pub item_age: Duration,
+}
+
+impl ServerRules {
+    /// The rules of the public network, with tokens by `secret`.
+    pub fn new(secret: [u8; 16]) -> Self {
+        Self {
+            reach: Reach::Public,
+            tokens: Tokens::new(secret),
+            peer_age: Duration::from_secs(45 * 60),
+            item_age: Duration::from_secs(2 * 3600),
+        }
+    }
+}
+
+fn place(contact: &Contact<Mainline>) -> Result<SocketAddr, Refusal> {
+    contact.addr.0.ok_or(Refusal::NotAdmitted)
+}
+
+impl Rules<Mainline> for ServerRules {
+    fn admit(&self, from: &Contact<Mainline>, request: &Request<Mainline>, _: Now) -> Result<(), Refusal> {
+        let from = place(from)?;
+        // Nobody speaks for others. The codec takes the sender's address only; this holds for other transports too.
+        let own = match request {
+            Request::Put { item: Record::Peer(peer), .. } => {
+                peer.addr.ip().to_canonical() == from.ip().to_canonical()
+            }
+            _ => true,
+        };
+        if own && self.reach.allows(from) { Ok(()) } else { Err(Refusal::NotAdmitted) }
+    }
+
+    /// Nodes of the asker's family, at places that can be meant: the two families are two networks (BEP 32).
+    fn show(&self, contact: &Contact<Mainline>, to: &Contact<Mainline>) -> Option<Endpoint> {
+        let (addr, to) = (contact.addr.0?, to.addr.0?);
+        let shown = self.reach.allows(addr) && Family::of(addr.ip()) == Family::of(to.ip());
+        shown.then_some(contact.addr)
+    }
+
+    fn ticket(&self, to: &Contact<Mainline>, query: &Query, now: Now) -> Option<Token> {
+        Some(self.tokens.issue(to.addr.0?.ip(), &<Mainline as dht_core::Overlay>::target_of(query), now.mono))
+    }
+
+    fn redeem(
+        &self,
+        from: &Contact<Mainline>,
+        query: &Query,
+        ticket: Option<&Token>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let ip = place(from)?.ip();
+        let target = <Mainline as dht_core::Overlay>::target_of(query);
+        let holds = ticket.is_some_and(|token| self.tokens.holds(token.as_bytes(), ip, &target, now.mono));
+        if holds { Ok(()) } else { Err(Refusal::BadTicket) }
+    }
+
+    fn lifetime(&self, query: &Query, _: &Record) -> Duration {
+        match query {
+            Query::Peers(_) => self.peer_age,
+            Query::Item(_) => self.item_age,
+        }
+    }
+
+    fn receive(&self, record: Record, _: Now) -> Record {
+        record
+    }
+
+    fn present(&self, stored: &Stored<Mainline>, _: Now) -> Option<Record> {
+        Some(stored.item.clone())
+    }
+
+    fn renew(&self, record: Record, _: &Contact<Mainline>) -> Record {
+        record
+    }
+}
+
+/// Whom the table takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Where nodes can be.
+    pub reach: Reach,
+    /// Whether ids must suit their address (BEP 42). Default false: most of the network still has others.
+    pub enforce_ids: bool,
+}
+
+impl Admit<Mainline> for Admission {
+    fn admit(&self, contact: &Contact<Mainline>) -> bool {
+        let Some(addr) = contact.addr.0 else { return false };
+        self.reach.allows(addr) && (!self.enforce_ids || contact.peer.suits(addr.ip()))
+    }
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;
