@@ -137,7 +137,7 @@ impl<O: Overlay> Node<O> {
         Ok(id)
     }
 
-    /// Pings a peer; [`Event::Pinged`] follows.
+    /// Pings a peer; [`Event::Pinged`](crate::Event::Pinged) follows.
     pub fn ping(&mut self, now: Now, to: Contact<O>, timeout: Duration) -> RequestId {
         self.queries.request(now, to, Request::Ping, timeout)
     }
@@ -147,7 +147,7 @@ impl<O: Overlay> Node<O> {
         self.queries.forget(id);
     }
 
-    /// Ends a query early; its [`Event::Finished`] still comes.
+    /// Ends a query early; its [`Event::Finished`](crate::Event::Finished) still comes.
     pub fn cancel(&mut self, now: Now, id: QueryId) {
         self.queries.cancel(now, id);
     }

@@ -33,7 +33,8 @@ pub struct Parts<O: Overlay> {
 /// What the node wants of the world, or tells it.
 #[derive_where(Clone, Debug)]
 pub enum Output<O: Overlay> {
-    /// Send this request; report with [`Node::on_response`] or [`Node::on_failure`].
+    /// Send this request; report with [`Node::on_response`](crate::Node::on_response) or
+    /// [`Node::on_failure`](crate::Node::on_failure).
     Send {
         /// Names it.
         id: RequestId,
