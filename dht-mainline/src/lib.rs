@@ -5,6 +5,7 @@
 //! the messages. [`Tokens`] says who may store, [`Item`] what, and [`Bloom`] counts a swarm.
 //!
 //! [`Mainline`] names the types of the network for the engine; [`Records`], [`ServerRules`] and [`Admission`] are its rules.
+//! [`metadata`] exchanges info dictionaries between peers; a [`Magnet`] says which.
 //!
 //! The crate opens no socket, resolves no name, reads no clock and keeps nothing.
 
@@ -15,6 +16,8 @@ pub mod compact;
 mod id;
 pub mod item;
 pub mod krpc;
+mod magnet;
+pub mod metadata;
 mod overlay;
 mod rules;
 mod secure_id;
@@ -23,6 +26,7 @@ mod token;
 pub use bloom::Bloom;
 pub use id::{InfoHash, InvalidId, NodeId};
 pub use item::{Item, ItemError};
+pub use magnet::{InvalidMagnet, Magnet};
 pub use overlay::{Endpoint, ItemKey, Mainline, Peer, Query, Record};
 pub use rules::{Admission, Records, ServerRules};
 pub use token::{Token, Tokens};
