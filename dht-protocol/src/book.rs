@@ -1,7 +1,7 @@
 //! Addresses of peers met lately, connected or not, clients included: what a lookup for a peer is answered with when the
 //! table does not know it. Not a routing table: nobody is asked anything because he stands here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use derive_where::derive_where;
 use dht_core::{Contact, Overlay};
@@ -14,43 +14,46 @@ struct Entry<O: Overlay> {
     seen: u64,
 }
 
-/// A bounded map from peer to address; the peer not seen for longest leaves first.
+/// A bounded map from peer to address; the peers not seen for longest leave first, a sixteenth of them at a time. So
+/// their order need not be kept: an id stands here once, and finding the oldest costs a few steps for each that came.
 #[derive_where(Debug)]
 pub(crate) struct Book<O: Overlay> {
-    entries: HashMap<O::PeerId, Entry<O>>,
-    by_age: BTreeMap<u64, O::PeerId>,
+    entries: BTreeMap<O::PeerId, Entry<O>>,
     turn: u64,
     limit: usize,
 }
 
 impl<O: Overlay> Book<O> {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { entries: HashMap::new(), by_age: BTreeMap::new(), turn: 0, limit }
+        Self { entries: BTreeMap::new(), turn: 0, limit }
     }
 
     /// Notes a contact; an unknown address does not overwrite a known one.
     pub(crate) fn note(&mut self, contact: Contact<O>, connected: Option<bool>, serves: Option<bool>) {
         let contact = O::detach(contact);
         self.turn += 1;
-        let entry = self.entries.entry(contact.peer.clone()).or_insert(Entry {
+        let entry = self.entries.entry(contact.peer).or_insert(Entry {
             addr: O::Addr::default(),
             connected: false,
             serves: None,
             seen: 0,
         });
-        self.by_age.remove(&entry.seen);
         entry.seen = self.turn;
         entry.connected = connected.unwrap_or(entry.connected);
         entry.serves = serves.or(entry.serves);
         if contact.addr != O::Addr::default() {
             entry.addr = contact.addr;
         }
-        self.by_age.insert(self.turn, contact.peer);
-        if self.entries.len() > self.limit
-            && let Some((_, oldest)) = self.by_age.pop_first()
-        {
-            self.entries.remove(&oldest);
+        if self.entries.len() > self.limit {
+            self.forget_oldest((self.limit / 16).max(1));
         }
+    }
+
+    /// `count` is less than there are.
+    fn forget_oldest(&mut self, count: usize) {
+        let mut seen: Vec<u64> = self.entries.values().map(|entry| entry.seen).collect();
+        let oldest_kept = *seen.select_nth_unstable(count).1;
+        self.entries.retain(|_, entry| entry.seen >= oldest_kept);
     }
 
     pub(crate) fn disconnected(&mut self, peer: &O::PeerId) {
@@ -69,14 +72,10 @@ impl<O: Overlay> Book<O> {
 
     /// Connected peers that serve our protocol, those seen last first; what an empty table is refilled from.
     pub(crate) fn connected_servers(&self) -> Vec<Contact<O>> {
-        let newest_first = self.by_age.values().rev();
-        newest_first
-            .filter_map(|peer| {
-                let entry = self.entries.get(peer)?;
-                (entry.connected && entry.serves == Some(true))
-                    .then(|| Contact::new(peer.clone(), entry.addr.clone()))
-            })
-            .collect()
+        let serving = self.entries.iter().filter(|(_, e)| e.connected && e.serves == Some(true));
+        let mut newest_first: Vec<_> = serving.collect();
+        newest_first.sort_unstable_by_key(|(_, entry)| Reverse(entry.seen));
+        newest_first.into_iter().map(|(peer, e)| Contact::new(peer.clone(), e.addr.clone())).collect()
     }
 }
 
@@ -97,6 +96,30 @@ mod tests {
         assert_eq!((book.addr(&1), book.addr(&2), book.addr(&3)), (Some(&10), None, Some(&30)));
         book.disconnected(&1);
         assert!(!book.is_connected(&1));
-        assert_eq!(book.entries.len(), book.by_age.len());
+    }
+
+    #[test]
+    fn a_full_book_forgets_a_sixteenth_and_keeps_the_rest() {
+        let mut book = Book::<Tiny>::new(64);
+        for peer in 0..64 {
+            book.note(Contact::new(peer, peer.into()), None, None);
+        }
+        book.note(Contact::new(0, 7), None, None);
+        book.note(Contact::new(100, 1), None, None);
+        let gone: Vec<u8> = (0..64).filter(|peer| book.addr(peer).is_none()).collect();
+        assert_eq!(gone, [1, 2, 3, 4], "0 was seen again");
+        assert_eq!(book.addr(&100), Some(&1));
+        assert!(book.entries.len() <= 64);
+    }
+
+    #[test]
+    fn connected_servers_are_told_newest_first() {
+        let mut book = Book::<Tiny>::new(8);
+        for peer in [3, 1, 2] {
+            book.note(Contact::new(peer, 5), Some(true), Some(true));
+        }
+        book.note(Contact::new(3, 5), None, None);
+        let peers: Vec<u8> = book.connected_servers().iter().map(|contact| contact.peer).collect();
+        assert_eq!(peers, [3, 2, 1]);
     }
 }
