@@ -140,7 +140,8 @@ impl<O: Overlay> Node<O> {
     fn on_finished(&mut self, now: Now, id: QueryId, finished: Finished<O>) {
         match self.errands.remove(&id) {
             Some(Errand::Upkeep(lookup)) => {
-                self.routing.looked_up(now, lookup, finished.closest.len());
+                // Peers that were only named may all be dead: a bucket is not refreshed by hearsay.
+                self.routing.looked_up(now, lookup, finished.confirmed);
                 return;
             }
             Some(Errand::Correction) => return,
@@ -151,7 +152,8 @@ impl<O: Overlay> Node<O> {
                 // A complete lookup is as good as a refresh of the bucket it ended in.
                 self.routing.note_lookup(now, &asked.key);
             }
-            if let Some(query) = asked.correct {
+            // Whoever cancels a query wants its traffic to end.
+            if let Some(query) = asked.correct.filter(|_| finished.reason != Reason::Cancelled) {
                 self.correct(now, query, &finished);
             }
         }

@@ -119,6 +119,20 @@ impl<O: Overlay> Node<O> {
         Ok(id)
     }
 
+    /// The same, beginning with one peer that is likely to hold the items itself.
+    ///
+    /// # Errors
+    /// When too many queries run already.
+    pub fn fetch_through(
+        &mut self,
+        now: Now,
+        query: O::Query,
+        first: Contact<O>,
+        options: QueryOptions,
+    ) -> Result<QueryId, StartError> {
+        self.queries.fetch(now, query, Vec::new(), vec![first], options)
+    }
+
     /// Stores an item on the k closest peers.
     ///
     /// # Errors

@@ -6,12 +6,12 @@ mod world;
 use std::time::Duration;
 
 use dht_core::{
-    Contact, KadKey, Key, Observation, Overlay, Request, RequestKind, Response,
+    Contact, KadKey, Key, Now, Observation, Overlay, Request, RequestKind, Response,
     testing::{Tiny, TinyItem, TinyQuery},
 };
-use dht_protocol::{Event, Refusal, Served};
+use dht_protocol::{Event, Node, Output, Refusal, Served};
 use dht_query::{QueryOptions, Reason};
-use world::{World, at, node};
+use world::{World, at, node, parts};
 
 const PEERS: [u8; 12] = [3, 17, 40, 66, 90, 101, 129, 160, 188, 201, 230, 251];
 
@@ -117,6 +117,61 @@ fn holders_of_a_worse_value_are_corrected() {
 }
 
 #[test]
+fn a_query_that_is_cancelled_corrects_nobody() {
+    for cancelled in [false, true] {
+        let mut node = node(1, false, 4);
+        let now = Now::default();
+        for peer in [2, 3] {
+            node.add_peer(now, at(peer)).unwrap();
+        }
+        let query = node.fetch(now, TinyQuery::Value(2), vec![], QueryOptions::default()).unwrap();
+        let (mut puts, mut versions) = (0, [7, 1].into_iter());
+        loop {
+            match node.poll_output(now) {
+                Output::Send { request: Request::Put { .. }, .. } => puts += 1,
+                Output::Send { id, .. } => {
+                    let Some(version) = versions.next() else { continue };
+                    let items = vec![TinyItem::value(version)];
+                    // The first answer alone ends nothing; the cancel comes while the second is on its way.
+                    if version == 1 && cancelled {
+                        node.on_response(now, id, Response { items, closer: vec![at(9)], ticket: None });
+                        node.cancel(now, query);
+                    } else {
+                        node.on_response(now, id, Response { items, ..Response::default() });
+                    }
+                }
+                Output::Wait(_) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(puts, usize::from(!cancelled));
+    }
+}
+
+#[test]
+fn a_lookup_that_nobody_answered_refreshes_no_bucket() {
+    let mut parts = parts(1, false, 4);
+    parts.routing.lookup_timeout = Duration::from_millis(500);
+    let mut node = Node::new(at(1), parts).unwrap();
+    let mut now = Now::default();
+    for peer in [2, 3, 128] {
+        node.add_peer(now, at(peer)).unwrap();
+    }
+    node.refresh(now, true);
+    let report = loop {
+        match node.poll_output(now) {
+            Output::Wait(until) => now.mono = until.expect("the refresh has an end"),
+            Output::Event(Event::Table(dht_routing::Event::Refreshed { report, .. })) => break report,
+            Output::Event(Event::Table(dht_routing::Event::BucketRefreshed { prefix })) => {
+                panic!("nobody is known to be there at {prefix}")
+            }
+            _ => {}
+        }
+    };
+    assert!(report.lookups > 1 && report.fruitless == report.lookups, "{report:?}");
+}
+
+#[test]
 fn a_worse_or_invalid_value_is_refused() {
     let mut world = network(4);
     let query = TinyQuery::Value(100);
@@ -145,7 +200,7 @@ fn a_target_that_is_known_is_named_even_if_it_is_the_server_the_asker_or_a_clien
         server.add_peer(now, at(peer)).unwrap();
     }
     server.on_peer(now, at(200), false);
-    let ask = |server: &mut dht_protocol::Node<Tiny>, from: u8, target: u8| {
+    let ask = |server: &mut Node<Tiny>, from: u8, target: u8| {
         let response = answered(server.serve(now, &at(from), Request::FindNode { target }));
         response.closer.iter().map(|contact| contact.peer).collect::<Vec<_>>()
     };

@@ -72,7 +72,12 @@ pub fn at(peer: u8) -> Contact<Tiny> {
 
 /// A node of the tests with small buckets.
 pub fn node(peer: u8, serve: bool, k: usize) -> Node<Tiny> {
-    let parts = Parts {
+    Node::new(at(peer), parts(peer, serve, k)).expect("the options of the tests are valid")
+}
+
+/// What such a node is built from.
+pub fn parts(peer: u8, serve: bool, k: usize) -> Parts<Tiny> {
+    Parts {
         config: Config { closer_per_answer: k, serve, ..Config::default() },
         routing: dht_routing::Config { k, replacements: k, ..dht_routing::Config::default() },
         queries: dht_query::Config { k, ..dht_query::Config::default() },
@@ -81,8 +86,7 @@ pub fn node(peer: u8, serve: bool, k: usize) -> Node<Tiny> {
         validator: Arc::new(Versions),
         rules: Arc::new(Open),
         seed: u64::from(peer),
-    };
-    Node::new(at(peer), parts).expect("the options of the tests are valid")
+    }
 }
 
 struct Member {
