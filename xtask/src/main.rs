@@ -90,8 +90,10 @@ fn bench_all(sh: &Shell, workspace: &Workspace, steps: &mut Steps, names: &[Stri
     }
     let comparisons = workspace.root.join("tests/bench/Cargo.toml");
     if comparisons.is_file() {
+        let target = &workspace.target;
         steps.run("bench against peers", || {
-            Ok(cmd!(sh, "cargo bench --manifest-path {comparisons} -- {names...}").run()?)
+            Ok(cmd!(sh, "cargo bench --manifest-path {comparisons} --target-dir {target} -- {names...}")
+                .run()?)
         })?;
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Several contenders at one task, taking turns: A B C, A B C, … What is reported is the ratio of their medians to ours
 //! and its spread over the rounds, because an absolute figure says more about the machine than about the code.
 
-use std::{hint::black_box, time::Instant};
+use std::hint::black_box;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
 use crate::args::Args;
@@ -84,13 +85,19 @@ pub fn note(args: &Args, line: &str, text: &str) {
     }
 }
 
-/// The cost of one of `count` operations in nanoseconds.
+/// What one of `count` operations costs in nanoseconds of this thread's processor time: what other programs do
+/// meanwhile makes caches cold, but is not counted.
 pub fn nanos<T>(count: usize, mut operation: impl FnMut(usize) -> T) -> f64 {
-    let start = Instant::now();
+    let start = thread_time();
     for i in 0..count {
         black_box(operation(i));
     }
-    start.elapsed().as_secs_f64() * 1e9 / count as f64
+    (thread_time() - start) / count as f64
+}
+
+fn thread_time() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
 /// The median; of an even number, the upper one of the middle two.
