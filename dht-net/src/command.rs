@@ -18,6 +18,8 @@ pub(crate) enum Goal<O: Overlay> {
     FindPeer(O::PeerId),
     /// The own store is asked first; what it holds counts as one answer.
     Fetch(O::Query),
+    /// One peer is asked first, and the own store not at all.
+    FetchThrough(O::Query, Contact<O>),
     Store(O::Query, O::Item),
 }
 

@@ -190,6 +190,19 @@ impl<O: Overlay> Handle<O> {
         self.run(Goal::Fetch(query), options).await
     }
 
+    /// The items under `query`, beginning with one peer that is likely to hold them itself; the own store is not asked.
+    ///
+    /// # Errors
+    /// When the node is closed or too many queries run.
+    pub async fn fetch_through(
+        &self,
+        query: O::Query,
+        first: Contact<O>,
+        options: QueryOptions,
+    ) -> Result<Finished<O>, RunError> {
+        self.run(Goal::FetchThrough(query, first), options).await
+    }
+
     /// The items under `query` as they are found.
     ///
     /// # Errors

@@ -67,6 +67,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         let started = match goal {
             Goal::Closest(target) => self.node.closest(now, target, options),
             Goal::FindPeer(peer) => self.node.find_peer(now, peer, options),
+            Goal::FetchThrough(query, first) => self.node.fetch_through(now, query, first, options),
             Goal::Store(query, item) => self.node.store(now, query, item, options),
             Goal::Fetch(query) => {
                 if let Some(ended) = self.jobs.local(&self.store, query, options, caller, now) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dht_config::{Settings, settings};
 use dht_core::{Contact, InvalidConfig, Sink};
 use dht_ipfs::{
-    AddressPolicy, AnyValue, Ipfs, Keypair, Multiaddr, Namespaces, PeerId, Scope, ServerRules,
-    bootstrap_peers,
+    AddressPolicy, AnyValue, Ipfs, Item, Keypair, Multiaddr, Namespaces, PeerId, Query, Record, Scope,
+    ServerRules, ValueKey, bootstrap_peers,
 };
 use dht_metrics::Metrics;
 use dht_net::{DriverConfig, Mode, SystemClock, Transport};
@@ -95,6 +95,17 @@ impl Plan {
         let clock = rest.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let driver = driver_config(&settings);
         let handle = dht_net::spawn(node, transport, store, sink, clock, driver, seed)?;
+        if local.peer.public_key().is_none() {
+            // Who is named by a hash says which key that is when asked: kept here, announced by nobody.
+            let (keeper, key) = (handle.clone(), keypair.public());
+            tokio::spawn(async move {
+                let name = ValueKey::pk(&PeerId::from_public_key(&key)).into_bytes();
+                let item = Item::Value(Record::new(name.clone(), key.encode_protobuf()));
+                if let Err(error) = keeper.keep(Query::Value(name), item, false).await {
+                    tracing::warn!(%error, "the own public key could not be kept");
+                }
+            });
+        }
         let shared = Shared {
             metrics,
             seeds,

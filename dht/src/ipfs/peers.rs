@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use dht_core::Contact;
-use dht_ipfs::{Ipfs, PeerId};
-use libp2p_identity::PublicKey;
+use dht_ipfs::{Ipfs, PeerId, PublicKey, Query, Record};
 
+use super::values::into_value;
 use crate::{Dht, QueryError};
 
 impl Dht<Ipfs> {
@@ -26,8 +26,8 @@ impl Dht<Ipfs> {
         self.closest_to(key.into()).await
     }
 
-    /// A peer's public key: from its id, or from the record `/pk/<id>` in the DHT, which must derive the id. `None`: nobody
-    /// has it.
+    /// A peer's public key: from its id, from the peer itself, or from the record `/pk/<id>` in the DHT, which must derive
+    /// the id. `None`: nobody has it.
     ///
     /// # Errors
     /// When nobody could be asked.
@@ -40,8 +40,22 @@ impl Dht<Ipfs> {
         }
         let key = [b"/pk/", peer.as_ref()].concat();
         let one = self.with(crate::CallOptions { quorum: Some(1), ..self.call });
-        let Some(record) = one.get_record(key.into()).await? else { return Ok(None) };
+        let record = match one.from_the_peer(peer, &key).await? {
+            Some(record) => Some(record),
+            None => one.get_record(key.into()).await?,
+        };
         // The validator has seen to it that the key derives the id.
-        Ok(PublicKey::try_decode_protobuf(&record.value).ok())
+        Ok(record.and_then(|record| PublicKey::try_decode_protobuf(&record.value).ok()))
+    }
+
+    /// What a peer that can be found holds about itself, or those it knows do; it may not serve, or not hold it.
+    async fn from_the_peer(&self, peer: PeerId, key: &[u8]) -> Result<Option<Record>, QueryError> {
+        if self.call.local_only {
+            return Ok(None);
+        }
+        let Ok(Some(contact)) = self.find_peer(peer).await else { return Ok(None) };
+        let query = Query::Value(Bytes::copy_from_slice(key));
+        let finished = self.handle.fetch_through(query, contact, self.query_options()).await?;
+        Ok(finished.items.into_iter().find_map(into_value))
     }
 }

@@ -130,7 +130,7 @@ impl Stream for Improving {
     }
 }
 
-fn into_value(item: Item) -> Option<Record> {
+pub(super) fn into_value(item: Item) -> Option<Record> {
     match item {
         Item::Value(record) => Some(record),
         Item::Provider(_) => None,

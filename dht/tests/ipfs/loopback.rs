@@ -62,3 +62,13 @@ fn the_hosts_defaults_are_those_of_the_settings() {
     let host = dht::net::libp2p::Config::default();
     assert_eq!(dht::ipfs::host_config(&settings).unwrap(), host);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_resolved_before_it_is_dialled() {
+    let first = on_loopback().build().await.unwrap();
+    let port = first.listen_addrs()[0].to_string().rsplit('/').next().unwrap().to_owned();
+    let through = format!("/dns4/localhost/tcp/{port}/p2p/{}", first.local().peer);
+    let second = on_loopback().bootstrap([through]).build().await.unwrap();
+    let report = second.bootstrap(Default::default()).await.unwrap();
+    assert_eq!(report.peers, 1, "{report:?}");
+}

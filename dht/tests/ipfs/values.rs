@@ -181,3 +181,17 @@ async fn a_later_node_finds_what_was_put_before_it_came() {
     late.bootstrap(Default::default()).await.unwrap();
     assert_eq!(late.get_value("/v/early").await.unwrap().as_deref(), Some(&b"bird"[..]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_public_key_is_asked_of_its_peer() {
+    let net = Net::of(25).await;
+    let hashed = Keypair::generate_ecdsa();
+    let peer = PeerId::from_public_key(&hashed.public());
+    let build = builder(60).identity(hashed.clone()).bootstrap_from(|| vec![crate::network::contact(1)]);
+    let node = join(&net.hub, 60, build);
+    node.bootstrap(Default::default()).await.unwrap();
+    assert_eq!(net.nodes[7].public_key(peer).await.unwrap(), Some(hashed.public()));
+    for other in &net.nodes {
+        assert!(!other.values().has(&format!("/pk/{peer}")).await.unwrap(), "nobody else has it");
+    }
+}
