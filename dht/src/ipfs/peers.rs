@@ -40,7 +40,7 @@ impl Dht<Ipfs> {
         }
         let key = [b"/pk/", peer.as_ref()].concat();
         let one = self.with(crate::CallOptions { quorum: Some(1), ..self.call });
-        let record = match one.from_the_peer(peer, &key).await? {
+        let record = match one.held_by(peer, &key).await? {
             Some(record) => Some(record),
             None => one.get_record(key.into()).await?,
         };
@@ -49,7 +49,7 @@ impl Dht<Ipfs> {
     }
 
     /// What a peer that can be found holds about itself, or those it knows do; it may not serve, or not hold it.
-    async fn from_the_peer(&self, peer: PeerId, key: &[u8]) -> Result<Option<Record>, QueryError> {
+    async fn held_by(&self, peer: PeerId, key: &[u8]) -> Result<Option<Record>, QueryError> {
         if self.call.local_only {
             return Ok(None);
         }
