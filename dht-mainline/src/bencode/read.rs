@@ -283,8 +283,10 @@ impl<'a> Value<'_, 'a> {
     /// When it is something else, incomplete, or its length is malformed.
     #[inline]
     pub fn bytes(self) -> Result<&'a [u8], Error> {
-        self.reader.expect(Kind::Bytes)?;
-        self.reader.string()
+        match self.reader.input.get(self.reader.at) {
+            Some(b'0'..=b'9') => self.reader.string(),
+            _ => Err(self.reader.expect(Kind::Bytes).err().unwrap_or(self.reader.fault(Fault::End))),
+        }
     }
 
     /// A byte string of exactly `N` bytes; `None` when it has another length.
@@ -292,7 +294,7 @@ impl<'a> Value<'_, 'a> {
     /// # Errors
     /// As [`Value::bytes`].
     #[inline]
-    pub fn array<const N: usize>(self) -> Result<Option<[u8; N]>, Error> {
+    pub fn array<const N: usize>(self) -> Result<Option<&'a [u8; N]>, Error> {
         Ok(self.bytes()?.try_into().ok())
     }
 

@@ -26,7 +26,7 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Unreadable<'_>> {
     };
     let (version, ip) = (top.version, top.ip.and_then(read_addr));
     let body = match top.kind {
-        b"r" => reply(top.reply).map(Body::Reply).map_err(|field| silent(Why::Field(field)))?,
+        b"r" => reply(top.reply.as_ref()).map(Body::Reply).map_err(|field| silent(Why::Field(field)))?,
         b"q" => top
             .query()
             .map(Body::Query)
@@ -66,8 +66,8 @@ struct Args<'a> {
     token: Option<&'a [u8]>,
     seq: Option<i64>,
     cas: Option<i64>,
-    key: Option<[u8; 32]>,
-    signature: Option<[u8; 64]>,
+    key: Option<&'a [u8; 32]>,
+    signature: Option<&'a [u8; 64]>,
     salt: Option<&'a [u8]>,
     v: Option<Canonical<'a>>,
     signs: bool,
@@ -86,8 +86,8 @@ struct Fields<'a> {
     peers: Option<&'a [u8]>,
     v: Option<Canonical<'a>>,
     has_v: bool,
-    key: Option<[u8; 32]>,
-    signature: Option<[u8; 64]>,
+    key: Option<&'a [u8; 32]>,
+    signature: Option<&'a [u8; 64]>,
     seq: Option<i64>,
     samples: Option<&'a [u8]>,
     num: Option<i64>,
@@ -96,7 +96,8 @@ struct Fields<'a> {
 }
 
 /// A field of the wrong sort counts as absent. The reader stays before it, and skips and checks it.
-fn array<const N: usize>(value: Value<'_, '_>) -> Option<[u8; N]> {
+#[inline]
+fn array<'a, const N: usize>(value: Value<'_, 'a>) -> Option<&'a [u8; N]> {
     value.array().ok().flatten()
 }
 
@@ -105,16 +106,21 @@ fn flag(value: Value<'_, '_>) -> bool {
 }
 
 impl<'a> Top<'a> {
+    #[inline]
     fn read(datagram: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(datagram, LIMITS)?;
         let mut top = Self::default();
         reader.value().dict(|key, value| {
             match key {
-                b"a" if value.kind()? == Kind::Dict => top.args = Some(Args::read(value)?),
+                b"a" if value.kind()? == Kind::Dict => {
+                    top.args.insert(Args::default()).read(value)?;
+                }
                 b"e" => top.reject = Some(reject(value)?),
                 b"ip" => top.ip = value.bytes().ok(),
                 b"q" => top.method = value.bytes().ok(),
-                b"r" if value.kind()? == Kind::Dict => top.reply = Some(Fields::read(value)?),
+                b"r" if value.kind()? == Kind::Dict => {
+                    top.reply.insert(Fields::default()).read(value)?;
+                }
                 b"ro" => top.read_only = flag(value),
                 b"t" => top.tid = value.bytes().ok(),
                 b"v" => top.version = value.bytes().ok(),
@@ -136,34 +142,32 @@ impl<'a> Top<'a> {
 }
 
 impl<'a> Args<'a> {
-    fn read(value: Value<'_, 'a>) -> Result<Self, Error> {
-        let mut args = Self::default();
+    fn read(&mut self, value: Value<'_, 'a>) -> Result<(), Error> {
         value.dict(|key, value| {
             match key {
-                b"id" => args.id = array(value).map(NodeId),
-                b"target" => args.target = array(value).map(Key),
-                b"info_hash" => args.info_hash = array(value).map(InfoHash),
-                b"port" => args.port = value.int().ok(),
-                b"implied_port" => args.implied_port = flag(value),
-                b"seed" => args.seed = flag(value),
-                b"scrape" => args.scrape = flag(value),
-                b"noseed" => args.noseed = flag(value),
-                b"want" => args.want = want(value)?,
-                b"token" => args.token = value.bytes().ok(),
-                b"seq" => args.number(value, "seq", |args| &mut args.seq),
-                b"cas" => args.number(value, "cas", |args| &mut args.cas),
-                b"k" => (args.key, args.signs) = (array(value), true),
-                b"sig" => (args.signature, args.signs) = (array(value), true),
+                b"id" => self.id = array(value).copied().map(NodeId),
+                b"target" => self.target = array(value).copied().map(Key),
+                b"info_hash" => self.info_hash = array(value).copied().map(InfoHash),
+                b"port" => self.port = value.int().ok(),
+                b"implied_port" => self.implied_port = flag(value),
+                b"seed" => self.seed = flag(value),
+                b"scrape" => self.scrape = flag(value),
+                b"noseed" => self.noseed = flag(value),
+                b"want" => self.want = want(value)?,
+                b"token" => self.token = value.bytes().ok(),
+                b"seq" => self.number(value, "seq", |args| &mut args.seq),
+                b"cas" => self.number(value, "cas", |args| &mut args.cas),
+                b"k" => (self.key, self.signs) = (array(value), true),
+                b"sig" => (self.signature, self.signs) = (array(value), true),
                 b"salt" => match value.bytes() {
-                    Ok(salt) => args.salt = Some(salt),
-                    Err(_) => args.bad = Some("salt"),
+                    Ok(salt) => self.salt = Some(salt),
+                    Err(_) => self.bad = Some("salt"),
                 },
-                b"v" => args.v = value.canonical().ok(),
+                b"v" => self.v = value.canonical().ok(),
                 _ => {}
             }
             Ok::<_, Error>(())
-        })?;
-        Ok(args)
+        })
     }
 
     fn number(
@@ -231,36 +235,33 @@ impl<'a> Args<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn read(value: Value<'_, 'a>) -> Result<Self, Error> {
-        let mut fields = Self::default();
+    fn read(&mut self, value: Value<'_, 'a>) -> Result<(), Error> {
         value.dict(|key, value| {
             match key {
-                b"id" => fields.id = array(value).map(NodeId),
-                b"nodes" => fields.nodes = value.bytes().ok(),
-                b"nodes6" => fields.nodes6 = value.bytes().ok(),
-                b"token" => fields.token = value.bytes().ok(),
-                b"values" if value.kind()? == Kind::List => {
-                    fields.values = Some(Peers::checked(value.raw()?))
-                }
-                b"BFsd" => fields.seeds = value.bytes().ok(),
-                b"BFpe" => fields.peers = value.bytes().ok(),
-                b"v" => (fields.v, fields.has_v) = (value.canonical().ok(), true),
-                b"k" => fields.key = array(value),
-                b"sig" => fields.signature = array(value),
-                b"seq" => fields.seq = value.int().ok(),
-                b"samples" => fields.samples = value.bytes().ok(),
-                b"num" => fields.num = value.int().ok(),
-                b"interval" => fields.interval = value.int().ok(),
-                b"p" => fields.port = value.int().ok(),
+                b"id" => self.id = array(value).copied().map(NodeId),
+                b"nodes" => self.nodes = value.bytes().ok(),
+                b"nodes6" => self.nodes6 = value.bytes().ok(),
+                b"token" => self.token = value.bytes().ok(),
+                b"values" if value.kind()? == Kind::List => self.values = Some(Peers::checked(value.raw()?)),
+                b"BFsd" => self.seeds = value.bytes().ok(),
+                b"BFpe" => self.peers = value.bytes().ok(),
+                b"v" => (self.v, self.has_v) = (value.canonical().ok(), true),
+                b"k" => self.key = array(value),
+                b"sig" => self.signature = array(value),
+                b"seq" => self.seq = value.int().ok(),
+                b"samples" => self.samples = value.bytes().ok(),
+                b"num" => self.num = value.int().ok(),
+                b"interval" => self.interval = value.int().ok(),
+                b"p" => self.port = value.int().ok(),
                 _ => {}
             }
             Ok::<_, Error>(())
-        })?;
-        Ok(fields)
+        })
     }
 }
 
-fn reply(fields: Option<Fields<'_>>) -> Result<Reply<'_>, &'static str> {
+#[inline]
+fn reply<'a>(fields: Option<&Fields<'a>>) -> Result<Reply<'a>, &'static str> {
     let fields = fields.ok_or("r")?;
     let id = fields.id.ok_or("id")?;
     let nodes = |family, bytes: Option<_>, name| match bytes {

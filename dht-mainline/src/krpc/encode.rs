@@ -95,12 +95,12 @@ fn arguments(query: &Query<'_>, args: &mut DictWriter<'_>) {
         }
         Call::Put { token, target, v, signed, .. } => {
             if let Some(signed) = signed {
-                args.bytes(b"k", &signed.key);
+                args.bytes(b"k", signed.key);
                 if !signed.salt.is_empty() {
                     args.bytes(b"salt", signed.salt);
                 }
                 args.int(b"seq", signed.seq);
-                args.bytes(b"sig", &signed.signature);
+                args.bytes(b"sig", signed.signature);
             }
             if let Some(target) = target {
                 args.bytes(b"target", &target.0);
@@ -137,7 +137,7 @@ fn fields(reply: &Reply<'_>, r: &mut DictWriter<'_>) {
     if let Some(samples) = reply.samples {
         r.int(b"interval", i64::from(samples.interval));
     }
-    if let Some((key, _)) = &reply.signed {
+    if let Some((key, _)) = reply.signed {
         r.bytes(b"k", key);
     }
     if let Some(nodes) = reply.nodes {
@@ -158,7 +158,7 @@ fn fields(reply: &Reply<'_>, r: &mut DictWriter<'_>) {
     if let Some(seq) = reply.seq {
         r.int(b"seq", seq);
     }
-    if let Some((_, signature)) = &reply.signed {
+    if let Some((_, signature)) = reply.signed {
         r.bytes(b"sig", signature);
     }
     if let Some(token) = reply.token {

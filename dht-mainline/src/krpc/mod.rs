@@ -146,9 +146,9 @@ pub enum Call<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signed<'a> {
     /// The Ed25519 key.
-    pub key: [u8; 32],
+    pub key: &'a [u8; 32],
     /// The signature over salt, sequence number and value.
-    pub signature: [u8; 64],
+    pub signature: &'a [u8; 64],
     /// The sequence number.
     pub seq: i64,
     /// The salt, empty in answers.
@@ -173,7 +173,7 @@ pub struct Reply<'a> {
     /// The value of an item.
     pub v: Option<Canonical<'a>>,
     /// The key and signature of a mutable item.
-    pub signed: Option<([u8; 32], [u8; 64])>,
+    pub signed: Option<(&'a [u8; 32], &'a [u8; 64])>,
     /// The sequence number of a mutable item, also where its value is not sent because the asker has it.
     pub seq: Option<i64>,
     /// Swarms that the answerer knows.

@@ -60,12 +60,9 @@ impl Parts {
         let v = Canonical::new(&v, Limits::default()).unwrap();
         let [scrape, noseed, read_only, n4, n6, signed] = self.flags;
         let (target, info_hash) = (Key(self.ids[1]), InfoHash(self.ids[1]));
-        let signed = signed.then_some(Signed {
-            key: [self.ids[0][1]; 32],
-            signature: [self.ids[0][2]; 64],
-            seq: self.number,
-            salt: &self.text,
-        });
+        let (key, signature) = ([self.ids[0][1]; 32], [self.ids[0][2]; 64]);
+        let signed =
+            signed.then_some(Signed { key: &key, signature: &signature, seq: self.number, salt: &self.text });
         let seq = n4.then_some(self.number);
         let call = match self.sort {
             0 => Call::Ping,
