@@ -40,7 +40,7 @@ struct Way {
 pub(super) struct Reach {
     scope: Scope,
     recheck: Duration,
-    /// Who named an address, and when it was last named.
+    /// The networks that named an address, no more than must agree, and when it was last named.
     named: BTreeMap<Multiaddr, (Vec<IpAddr>, Instant)>,
     tested: BTreeMap<Multiaddr, Tested>,
 }
@@ -63,11 +63,11 @@ impl Reach {
         let (networks, last) = self.named.entry(addr.clone()).or_insert_with(|| (Vec::new(), now));
         *last = now;
         let network = ip::group(from, 16, 32);
-        if !networks.contains(&network) {
-            networks.push(network);
-        }
         // Within one site there is only one network.
         let enough = if self.scope == Scope::Any { 1 } else { OBSERVERS };
+        if networks.len() < enough && !networks.contains(&network) {
+            networks.push(network);
+        }
         if networks.len() < enough || self.tested.len() >= MAX_TESTED {
             return false;
         }
@@ -87,7 +87,7 @@ impl Reach {
     /// A dial-back to the address failed; whether a confirmed address is given up by that.
     pub(super) fn fail(&mut self, addr: &Multiaddr) -> bool {
         let Some(tested) = self.tested.get_mut(addr) else { return false };
-        tested.failures += 1;
+        tested.failures = tested.failures.saturating_add(1);
         let given_up = tested.proof.is_some() && tested.failures >= MAX_FAILURES;
         if given_up {
             self.tested.remove(addr);
@@ -162,6 +162,12 @@ mod tests {
             (0..4).for_each(|i| assert!(reach.observe(&claim, from(i), now) == (i == 3 && port < 16)));
         }
         assert!(reach.tested.len() == MAX_TESTED && reach.named.len() <= MAX_NAMED);
+        let claim = addr("/ip4/1.1.1.1/tcp/999");
+        (0..=255).for_each(|i| assert!(!reach.observe(&claim, from(i), now)));
+        assert!(
+            reach.named.values().all(|(networks, _)| networks.len() <= OBSERVERS),
+            "while none can be tested"
+        );
         assert!(reach.recheck(now).is_empty() && reach.tested.is_empty(), "failed tests make room");
     }
 
