@@ -11,7 +11,7 @@ use crate::Mode;
 pub struct DriverConfig {
     /// Client, server, or decided by reachability.
     pub mode: Mode,
-    /// Store calls under way at once; a stranger's request beyond is refused, an own one waits its turn. Default 1024.
+    /// Store calls under way at once; a request beyond, a stranger's or an own fetch, is refused. Default 1024.
     pub max_store_jobs: usize,
     /// How often expired items are removed. Default 10 min.
     pub sweep_interval: Duration,
