@@ -182,7 +182,10 @@ impl<O: Overlay> Memory<O> {
 
     fn leave(&mut self) {
         let mut ports = self.hub.lock();
-        ports.remove(&self.local.peer);
+        // Where another one took the name, the port is no longer ours.
+        if !self.packets.is_closed() {
+            ports.remove(&self.local.peer);
+        }
         for peer in std::mem::take(&mut self.connected) {
             if let Some(port) = ports.get(&peer) {
                 // A peer with a full backlog finds out when it next asks.
