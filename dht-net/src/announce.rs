@@ -96,7 +96,8 @@ impl<O: Overlay> Announcer<O> {
         self.republisher.retry(now, query, &O::slot(item));
     }
 
-    /// Whether the query was an announcement: the item that at least one peer took, to renew its lease.
+    /// Whether the query was an announcement: the item that at least one peer took and that is still kept, to renew its
+    /// lease.
     pub(crate) fn finished(
         &mut self,
         now: Now,
@@ -109,6 +110,7 @@ impl<O: Overlay> Announcer<O> {
             self.republisher.retry(now, &query, &O::slot(&item));
             return None;
         }
-        Some((query, item))
+        // One that was given up meanwhile must not come back into the store by having its lease renewed.
+        self.republisher.tracks(&query, &O::slot(&item)).then_some((query, item))
     }
 }

@@ -18,6 +18,9 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         let now = self.clock.now();
         match command {
             Command::Start { goal, options, caller } => self.start(now, goal, options, caller),
+            // Dropped while it waited for its turn.
+            Command::Ping { done, .. } if done.is_closed() => {}
+            Command::Dial { done, .. } if done.is_closed() => {}
             Command::Ping { to, timeout, done } => {
                 let id = self.node.ping(now, to, timeout);
                 self.pings.insert(id, done);
@@ -53,7 +56,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
                 let _ = done.send(());
             }
             Command::Visit(visit) => visit(&mut self.node, now),
-            Command::Close(done) => self.closing = Some(done),
+            Command::Close(done) => self.closing.push(done),
         }
     }
 
@@ -64,6 +67,13 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         options: dht_query::QueryOptions,
         caller: Caller<O>,
     ) {
+        // Dropped while it waited for its turn. What it was to place is announced all the same, if it is kept.
+        if caller.done.is_closed() {
+            if let Some((query, slot)) = &caller.placing {
+                self.announcer.retry(now, query, slot);
+            }
+            return;
+        }
         let started = match goal {
             Goal::Closest(target) => self.node.closest(now, target, options),
             Goal::FindPeer(peer) => self.node.find_peer(now, peer, options),
@@ -96,7 +106,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         let lost: Vec<_> =
             self.callers.iter().filter(|(_, caller)| caller.done.is_closed()).map(|(id, _)| *id).collect();
         for id in lost {
-            self.callers.remove(&id);
+            // Its end comes in this turn, and finds the caller still there: see `on_finished`.
             self.node.cancel(now, id);
         }
         let Self { pings, dials, node, transport, .. } = self;

@@ -89,6 +89,10 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             }
             Job::Local { query, options, caller, found } => {
                 self.observe_store_error(found.as_ref().err());
+                // Dropped while the store was asked.
+                if caller.done.is_closed() {
+                    return;
+                }
                 let items = self.believable(&query, found.unwrap_or_default(), now);
                 let started = self.node.fetch(now, query, items, options);
                 self.register(started, caller);

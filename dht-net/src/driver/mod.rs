@@ -68,7 +68,8 @@ struct Driver<O: Overlay, T> {
     next_dial: u64,
     next_sweep: Mono,
     next_tick: Mono,
-    closing: Option<oneshot::Sender<()>>,
+    /// Who asked for the end, and is told when it has come.
+    closing: Vec<oneshot::Sender<()>>,
 }
 
 /// What a turn found.
@@ -144,7 +145,7 @@ pub fn spawn<O: Overlay, T: Transport<O>>(
         next_dial: 0,
         next_sweep: now.mono + config.sweep_interval,
         next_tick: now.mono,
-        closing: None,
+        closing: Vec::new(),
         config,
     };
     driver.take_role(role);
@@ -162,7 +163,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         let lost_interest = self.lost_interest.clone();
         loop {
             let wait = self.drain();
-            if self.closing.is_some() {
+            if !self.closing.is_empty() {
                 break;
             }
             match self.take_ready() {
@@ -227,7 +228,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         self.commands.close();
         self.transport.close().await;
         // Whoever still waits learns that the node is closed by the end of its channel.
-        if let Some(done) = self.closing.take() {
+        for done in self.closing {
             let _ = done.send(());
         }
     }
@@ -285,6 +286,11 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         while let Some((query, item)) = self.announcer.due(now) {
             let item = self.node.rules().renew(item, self.node.local());
             let item = self.node.rules().receive(item, now);
+            if self.node.validator().check(&query, &item, now).is_err() {
+                // Its time is over: everybody would refuse it, at every retry for ever.
+                self.announcer.drop_item(&query, &O::slot(&item));
+                continue;
+            }
             let options = dht_query::QueryOptions {
                 timeout: Some(self.config.announce_timeout),
                 ..dht_query::QueryOptions::default()

@@ -2,15 +2,22 @@
 
 mod parts;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use dht_core::{
-    Contact, ErrorKind, Failure, Observation, Request,
+    Contact, ErrorKind, Failure, Observation, OperationKind, Request, Response,
     testing::{Tiny, TinyItem, TinyQuery},
 };
 use dht_net::{DriverConfig, Incoming, Mode, Order, Role, RunError, Transport, memory::Hub};
 use dht_query::QueryOptions;
 use dht_records::Store;
+use futures::FutureExt;
 use parts::{Held, at, spawned, store};
 
 const VALUE: TinyQuery = TinyQuery::Value(9);
@@ -115,6 +122,112 @@ async fn close_answers_everybody_who_waits() {
     node.handle.close().await;
     assert_eq!(waiting.await.unwrap(), Err(RunError::Closed));
     assert_eq!(node.handle.refresh(true).await, Err(RunError::Closed));
+}
+
+/// A peer that serves, takes puts only when told to, and says how many it saw.
+fn holder(hub: &Hub<Tiny>, peer: u8, release: Arc<tokio::sync::Notify>) -> Arc<AtomicUsize> {
+    let puts = Arc::new(AtomicUsize::new(0));
+    let (seen, mut holder) = (puts.clone(), hub.join(at(peer)));
+    holder.order(Order::Serve(true));
+    tokio::spawn(async move {
+        loop {
+            let Incoming::Request { token, request, .. } = holder.next().await else { continue };
+            let mut response = Response::default();
+            if let Request::Put { item, .. } = request {
+                seen.fetch_add(1, Ordering::Relaxed);
+                release.notified().await;
+                response.items.push(item);
+            }
+            holder.reply(token, Some(response));
+        }
+    });
+    puts
+}
+
+const AN_HOUR: DriverConfig = DriverConfig {
+    mode: Mode::Client,
+    max_store_jobs: 1024,
+    sweep_interval: Duration::from_secs(600),
+    republish_interval: Duration::from_secs(3600),
+    republish: dht_records::RepublishConfig {
+        max_items: 10,
+        jitter: 0.0,
+        catch_up: 2.0,
+        burst: 10,
+        retry: Duration::from_secs(600),
+    },
+    announce_timeout: Duration::from_secs(60),
+};
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_while_it_is_announced_does_not_come_back() {
+    let hub = Hub::new();
+    let kept = Arc::new(store(1));
+    let node = spawned(&hub, 1, kept.clone(), AN_HOUR);
+    let release = Arc::new(tokio::sync::Notify::new());
+    let puts = holder(&hub, 2, release.clone());
+    node.handle.visit(|node, now| node.add_peer(now, at(2))).await.unwrap().unwrap();
+    node.handle.keep(VALUE, TinyItem::value(3), true).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(3_600_001)).await;
+    assert_eq!(puts.load(Ordering::Relaxed), 1, "it is being announced");
+    assert_eq!(node.handle.unkeep(VALUE).await, Ok(1));
+    node.handle.visit(|_, _| ()).await.unwrap();
+    release.notify_one();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(kept.statistics().await.unwrap().records, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_before_its_turn_asks_nobody_and_what_is_kept_is_announced_later() {
+    let hub = Hub::new();
+    let node = spawned(&hub, 1, Arc::new(store(1)), AN_HOUR);
+    let puts = holder(&hub, 2, Arc::new(tokio::sync::Notify::new()));
+    node.handle.visit(|node, now| node.add_peer(now, at(2))).await.unwrap().unwrap();
+    node.handle.keep(VALUE, TinyItem::value(3), true).await.unwrap();
+    let offer = node.handle.offer(VALUE, TinyItem::value(3), QueryOptions::default());
+    assert!(offer.now_or_never().is_none());
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(puts.load(Ordering::Relaxed), 0);
+    assert!(!node.heard.any(|o| matches!(o, Observation::QueryStarted { kind: OperationKind::Store })));
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    assert_eq!(puts.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn everybody_who_closes_is_told_when_it_is_closed() {
+    let slow = parts::SlowEnd(Hub::new().join(at(1)));
+    let node = parts::spawned_on(slow, 1, Arc::new(store(1)), DriverConfig::default());
+    let started = tokio::time::Instant::now();
+    let close = || async {
+        node.handle.close().await;
+        started.elapsed()
+    };
+    let (first, second) = tokio::join!(close(), close());
+    assert!(first.min(second) >= Duration::from_secs(1), "{first:?} {second:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_is_announced_no_longer() {
+    let hub = Hub::new();
+    let node = spawned(&hub, 1, Arc::new(store(1)), AN_HOUR);
+    let release = Arc::new(tokio::sync::Notify::new());
+    let puts = holder(&hub, 2, release.clone());
+    node.handle.visit(|node, now| node.add_peer(now, at(2))).await.unwrap().unwrap();
+    node.handle.keep(VALUE, TinyItem::value(parts::LASTS_ONE_HOUR), true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10 * 3600)).await;
+    assert_eq!(puts.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_a_name_in_memory_stays_when_the_earlier_one_leaves() {
+    let hub = Hub::new();
+    let mut earlier = hub.join(at(2));
+    let mut later = hub.join(at(2));
+    later.order(Order::Serve(true));
+    earlier.close().await;
+    drop(earlier);
+    let node = spawned(&hub, 1, Arc::new(store(1)), DriverConfig::default());
+    assert!(node.handle.dial(at(2), Duration::from_secs(5)).await.unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]

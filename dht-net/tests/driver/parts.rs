@@ -11,10 +11,13 @@ use std::{
 
 use async_trait::async_trait;
 use dht_core::{
-    Contact, Now, Observation, Request, Sink, Wall,
+    Contact, Now, Observation, Request, RequestId, Response, Sink, Wall,
     testing::{Tiny, TinyItem, TinyQuery},
 };
-use dht_net::{DriverConfig, Handle, TokioClock, memory::Hub};
+use dht_net::{
+    DriverConfig, Handle, Incoming, Order, ReplyToken, TokioClock, Transport,
+    memory::{Hub, Memory},
+};
 use dht_protocol::{Node, Parts, Refusal, Rules};
 use dht_records::{
     Invalid, Lease, MemoryConfig, MemoryStore, Saved, Statistics, Store, StoreError, Stored, Validator,
@@ -57,11 +60,20 @@ impl Rules<Tiny> for Open {
     }
 }
 
+/// A version that is valid in the first hour of the tests.
+pub const LASTS_ONE_HOUR: u8 = 77;
+/// When the tests begin.
+const START: Wall = Wall::from_secs(1_800_000_000);
+
 pub struct Versions;
 
 impl Validator<Tiny> for Versions {
-    fn check(&self, _: &TinyQuery, item: &TinyItem, _: Now) -> Result<(), Invalid> {
-        if item.version == 0 { Err(Invalid::Signature) } else { Ok(()) }
+    fn check(&self, _: &TinyQuery, item: &TinyItem, now: Now) -> Result<(), Invalid> {
+        match item.version {
+            0 => Err(Invalid::Signature),
+            LASTS_ONE_HOUR if now.wall.since(START) >= Duration::from_secs(3600) => Err(Invalid::Expired),
+            _ => Ok(()),
+        }
     }
     fn best(&self, _: &TinyQuery, items: &[TinyItem]) -> Option<usize> {
         (0..items.len()).max_by_key(|i| (items[*i].version, std::cmp::Reverse(*i)))
@@ -192,9 +204,44 @@ pub struct Spawned {
 }
 
 pub fn spawned(hub: &Hub<Tiny>, peer: u8, store: Arc<dyn Store<Tiny>>, config: DriverConfig) -> Spawned {
+    spawned_on(hub.join(at(peer)), peer, store, config)
+}
+
+pub fn spawned_on<T: Transport<Tiny>>(
+    transport: T,
+    peer: u8,
+    store: Arc<dyn Store<Tiny>>,
+    config: DriverConfig,
+) -> Spawned {
     let heard = Arc::new(Heard::default());
-    let clock = Arc::new(TokioClock::starting_at(Wall::from_secs(1_800_000_000)));
-    let handle = dht_net::spawn(node(peer), hub.join(at(peer)), store, heard.clone(), clock, config, 0)
+    let clock = Arc::new(TokioClock::starting_at(START));
+    let handle = dht_net::spawn(node(peer), transport, store, heard.clone(), clock, config, 0)
         .expect("the options of the tests are valid");
     Spawned { handle, heard }
+}
+
+/// A transport that takes a second to end.
+pub struct SlowEnd(pub Memory<Tiny>);
+
+#[async_trait]
+impl Transport<Tiny> for SlowEnd {
+    fn send(&mut self, id: RequestId, to: Contact<Tiny>, request: Request<Tiny>) {
+        self.0.send(id, to, request);
+    }
+    fn forget(&mut self, id: RequestId) {
+        self.0.forget(id);
+    }
+    fn reply(&mut self, token: ReplyToken, response: Option<Response<Tiny>>) {
+        self.0.reply(token, response);
+    }
+    fn order(&mut self, order: Order<Tiny>) {
+        self.0.order(order);
+    }
+    async fn next(&mut self) -> Incoming<Tiny> {
+        self.0.next().await
+    }
+    async fn close(&mut self) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.0.close().await;
+    }
 }
