@@ -22,10 +22,11 @@ fn size(name: &str, default: usize) -> usize {
 
 fn print(name: &str, costs: &[Cost]) {
     println!(
-        "{name:<44} requests mean {:5.1} p50 {:3} p99 {:3}   hops {:4.2}   recall {:.4} found {:.3}   ms p50 {:6.0} p99 {:6.0}",
+        "{name:<44} requests mean {:5.1} p50 {:3} p99 {:3}   peers {:5.1}   hops {:4.2}   recall {:.4} found {:.3}   ms p50 {:6.0} p99 {:6.0}",
         mean(costs, |c| c.requests.into()),
         percentile(costs, 0.5, |c| c.requests.into()),
         percentile(costs, 0.99, |c| c.requests.into()),
+        mean(costs, |c| c.asked.into()),
         mean(costs, |c| c.hops.into()),
         mean(costs, |c| c.recall),
         mean(costs, |c| u8::from(c.found).into()),

@@ -41,6 +41,9 @@ fn twenty_confirmations_and_hardly_more() {
     let go = model(&graph, Model::Go { alpha: 10, beta: 3 }, false);
     assert!(mean(&ours, requests) < mean(&rust, requests));
     assert!(mean(&ours, requests) < mean(&go, requests));
+    let twice = |costs: &[Cost]| mean(costs, requests) - mean(costs, |c| c.asked.into());
+    assert_eq!((twice(&ours), twice(&rust)), (0.0, 0.0), "nobody is asked twice while everybody answers");
+    assert!(twice(&go) > 1.0, "its follow-up asks again whom it waits for");
 }
 
 #[test]
