@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dht_core::Contact;
 use dht_ipfs::{Ipfs, PeerId, PublicKey, Query, Record};
 
-use super::values::into_value;
+use super::values::{into_value, not_empty};
 use crate::{Dht, QueryError};
 
 impl Dht<Ipfs> {
@@ -21,9 +21,11 @@ impl Dht<Ipfs> {
     /// The k peers closest to the SHA-256 of these key bytes, nearest first.
     ///
     /// # Errors
-    /// When the lookup could not run or nobody answered.
+    /// When the key is empty, the lookup could not run or nobody answered.
     pub async fn closest_peers(&self, key: impl Into<Bytes>) -> Result<Vec<Contact<Ipfs>>, QueryError> {
-        self.closest_to(key.into()).await
+        let key = key.into();
+        not_empty(&key)?;
+        self.closest_to(key).await
     }
 
     /// A peer's public key: from its id, from the peer itself, or from the record `/pk/<id>` in the DHT, which must derive

@@ -8,10 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use dht_core::Contact;
-use dht_ipfs::{Ipfs, Item, PeerId, ProviderRecord, Query};
+use dht_ipfs::{ContentKey, Ipfs, Item, PeerId, ProviderRecord, Query};
 use dht_net::Search;
 use dht_query::{Progress, QueryOptions, Receipt};
-use dht_records::Saved;
+use dht_records::{Invalid, Saved};
 use futures::Stream;
 
 use crate::{Dht, ProvideError, PutError, QueryError};
@@ -86,13 +86,15 @@ impl Dht<Ipfs> {
     /// `count` peers, 0 means all.
     ///
     /// # Errors
-    /// When the node is closed.
+    /// When the key is not 1 to 80 bytes, or the node is closed.
     pub async fn find_providers(
         &self,
         multihash: impl Into<Bytes>,
         count: usize,
     ) -> Result<Providers, QueryError> {
-        let query = Query::Providers(multihash.into());
+        // Every server resets the stream of another key, and would leave the table for that.
+        let key = ContentKey::from_bytes(multihash).map_err(|_| QueryError::Key(Invalid::InvalidKey))?;
+        let query = Query::from(key);
         let emitted = BTreeMap::new();
         if self.call.local_only {
             let known = self.local_providers(query.key().clone()).await?;

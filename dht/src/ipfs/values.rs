@@ -75,8 +75,9 @@ impl Dht<Ipfs> {
     /// The same under a binary key, with the time at which its holder received it.
     ///
     /// # Errors
-    /// When nobody could be asked.
+    /// When the key is empty, or nobody could be asked.
     pub async fn get_record(&self, key: Bytes) -> Result<Option<Record>, QueryError> {
+        not_empty(&key)?;
         let query = Query::Value(key);
         if self.call.local_only {
             return self.local_value(&query).await;
@@ -128,6 +129,11 @@ impl Stream for Improving {
             }
         }
     }
+}
+
+/// Every server resets the stream of a request without a key, and would leave the table for that.
+pub(super) fn not_empty(key: &[u8]) -> Result<(), QueryError> {
+    if key.is_empty() { Err(QueryError::Key(Invalid::InvalidKey)) } else { Ok(()) }
 }
 
 pub(super) fn into_value(item: Item) -> Option<Record> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dht::{
-    CallOptions, PutError,
+    CallOptions, PutError, QueryError,
     ipfs::{ContentKey, Query},
     records::Invalid,
 };
@@ -34,6 +34,20 @@ async fn provided_content_is_found_from_elsewhere() {
     assert_eq!(first.len(), 1);
     let none = net.nodes[20].find_providers(content("b"), 0).await.unwrap().collect_all().await;
     assert!(none.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_every_server_refuses_are_asked_of_nobody() {
+    let net = Net::of(5).await;
+    let node = &net.nodes[0];
+    let sent = node.metrics().requests.total;
+    let refused = QueryError::Key(Invalid::InvalidKey);
+    for key in [vec![], vec![7; 81]] {
+        assert_eq!(node.find_providers(key, 0).await.err(), Some(refused.clone()));
+    }
+    assert_eq!(node.get_record(Vec::new().into()).await.err(), Some(refused.clone()));
+    assert_eq!(node.closest_peers(Vec::new()).await.err(), Some(refused));
+    assert_eq!(node.metrics().requests.total, sent);
 }
 
 #[tokio::test(start_paused = true)]
