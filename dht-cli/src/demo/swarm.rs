@@ -141,19 +141,27 @@ impl Gone {
     }
 }
 
-/// The options that a file has, over those for several nodes on one machine.
+/// The options that a file has, over those for several nodes on one machine. A busy machine is slow, and nobody is dead
+/// for that; but who closed a QUIC endpoint refuses nothing and is known by silence only, so there patience costs time.
 fn options_of(transport: Transport, options: &Options) -> anyhow::Result<Settings> {
-    let listen = match transport {
-        Transport::Tcp => "/ip4/127.0.0.1/tcp/0",
-        Transport::Quic => "/ip4/127.0.0.1/udp/0/quic-v1",
-        Transport::Memory => "",
+    let (listen, patience) = match transport {
+        Transport::Tcp => ("/ip4/127.0.0.1/tcp/0", "5s"),
+        Transport::Quic => ("/ip4/127.0.0.1/udp/0/quic-v1", "2s"),
+        Transport::Memory => ("", "5s"),
     };
+    let demo = [
+        ("network.name", NETWORK),
+        ("network.mode", "server"),
+        ("network.listen", listen),
+        ("bootstrap.seed_timeout", "10s"),
+        ("bootstrap.timeout", "30s"),
+        ("routing.check_timeout", patience),
+        ("query.request_timeout", patience),
+        ("query.query_timeout", "20s"),
+    ];
     let layer = |loader: Loader| {
-        let loader = loader.preset(Preset::Testing).flag("dht demo", "network.name", NETWORK);
-        let loader =
-            loader.flag("dht demo", "network.mode", "server").flag("dht demo", "network.listen", listen);
-        // Hundreds of handshakes on one small machine take their time.
-        loader.flag("dht demo", "bootstrap.seed_timeout", "10s").flag("dht demo", "bootstrap.timeout", "30s")
+        let loader = loader.preset(Preset::Testing);
+        demo.iter().fold(loader, |loader, (option, value)| loader.flag("dht demo", *option, *value))
     };
     Ok(options.load(layer)?.settings)
 }
