@@ -246,7 +246,7 @@ impl<O: Network> Dht<O> {
     }
 
     /// Where a peer is, and this node with what is left of the call's deadline.
-    async fn locate(&self, peer: O::PeerId) -> Result<(Contact<O>, Self), PeerError<O>> {
+    pub(crate) async fn locate(&self, peer: O::PeerId) -> Result<(Contact<O>, Self), PeerError<O>> {
         let started = self.handle.now().mono;
         let contact = match self.find_peer(peer.clone()).await {
             Ok(Some(contact)) => contact,

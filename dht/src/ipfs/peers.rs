@@ -42,9 +42,15 @@ impl Dht<Ipfs> {
         }
         let key = [b"/pk/", peer.as_ref()].concat();
         let one = self.with(crate::CallOptions { quorum: Some(1), ..self.call });
-        let record = match one.held_by(peer, &key).await? {
+        // One deadline over all of it, of which the peer itself has half.
+        let whole = self.call.timeout.unwrap_or(self.shared.query_timeout);
+        let started = self.handle.now().mono;
+        let record = match one.timeout(whole / 2).held_by(peer, &key).await? {
             Some(record) => Some(record),
-            None => one.get_record(key.into()).await?,
+            None => {
+                let left = whole.saturating_sub(self.handle.now().mono.since(started));
+                one.timeout(left).get_record(key.into()).await?
+            }
         };
         // The validator has seen to it that the key derives the id.
         Ok(record.and_then(|record| PublicKey::try_decode_protobuf(&record.value).ok()))
@@ -55,9 +61,9 @@ impl Dht<Ipfs> {
         if self.call.local_only {
             return Ok(None);
         }
-        let Ok(Some(contact)) = self.find_peer(peer).await else { return Ok(None) };
+        let Ok((contact, rest)) = self.locate(peer).await else { return Ok(None) };
         let query = Query::Value(Bytes::copy_from_slice(key));
-        let finished = self.handle.fetch_through(query, contact, self.query_options()).await?;
+        let finished = self.handle.fetch_through(query, contact, rest.query_options()).await?;
         Ok(finished.items.into_iter().find_map(into_value))
     }
 }
