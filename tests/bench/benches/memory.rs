@@ -11,7 +11,7 @@ static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn main() -> anyhow::Result<()> {
     let args = Args::read(std::env::args().skip(1))?;
     if args.wants("b3") {
-        contest::note(&args, "b3", &memory::sizes());
+        contest::note(&args, "b3", &memory::sizes(&args));
         memory::run(&args, HEAP);
     }
     Ok(())

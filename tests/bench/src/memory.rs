@@ -52,10 +52,11 @@ impl State {
 
 /// Line B3, counted by this allocator.
 pub fn run(args: &Args, heap: &'static Heap) {
+    let full = args.size(FULL, 30);
     let states = [
         (State::Empty, "empty".to_owned()),
-        (State::Unlocated, format!("{FULL} peers, before addresses")),
-        (State::Located, format!("{FULL} peers, 4 addresses each")),
+        (State::Unlocated, format!("{full} peers, before addresses")),
+        (State::Located, format!("{full} peers, 4 addresses each")),
     ];
     for (state, name) in states {
         // The same peers for all contenders of a round.
@@ -63,7 +64,7 @@ pub fn run(args: &Args, heap: &'static Heap) {
         let world = |next: bool| {
             *seed.borrow_mut() += u64::from(next);
             let mut world = World::new(*seed.borrow());
-            let strangers = members(&mut world, FULL, 4);
+            let strangers = members(&mut world, full, 4);
             (state.of(&strangers), world)
         };
         Contest::new("b3", format!("heap of a node, {name}"), "bytes")
@@ -149,8 +150,8 @@ fn filled_node(world: &World, strangers: &[Somebody]) -> Node<Ipfs> {
 }
 
 /// How many peers each table took of those of the first round.
-pub fn sizes() -> String {
+pub fn sizes(args: &Args) -> String {
     let mut world = World::new(1);
-    let strangers = members(&mut world, FULL, 4);
+    let strangers = members(&mut world, args.size(FULL, 30), 4);
     Tables::filled(&world, &strangers).sizes()
 }
