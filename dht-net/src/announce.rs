@@ -107,7 +107,11 @@ impl<O: Overlay> Announcer<O> {
         let Running { query, item } = self.running.remove(&id)?;
         self.wake = Some(now.mono);
         if finished.receipt.stored.is_empty() {
-            self.republisher.retry(now, &query, &O::slot(&item));
+            // Where everybody refuses, asking again soon changes nothing: others hold something better.
+            let refused = finished.receipt.failed.is_empty() && !finished.receipt.refused.is_empty();
+            if !refused {
+                self.republisher.retry(now, &query, &O::slot(&item));
+            }
             return None;
         }
         // One that was given up meanwhile must not come back into the store by having its lease renewed.

@@ -69,8 +69,11 @@ pub(crate) enum Command<O: Overlay> {
     Dropped {
         query: O::Query,
         slot: O::Slot,
+        done: oneshot::Sender<()>,
     },
-    DroppedAll,
+    DroppedAll {
+        done: oneshot::Sender<()>,
+    },
     Order(Order<O>),
     SetMode {
         mode: crate::Mode,

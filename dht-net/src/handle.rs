@@ -277,10 +277,15 @@ impl<O: Overlay> Handle<O> {
     /// # Errors
     /// When the store fails.
     pub async fn unkeep_slot(&self, query: O::Query, slot: &O::Slot) -> Result<bool, StoreError> {
-        let removed = self.shared.store.remove_slot(&query, slot).await?;
+        self.forget(query.clone(), slot.clone()).await;
+        self.shared.store.remove_slot(&query, slot).await
+    }
+
+    /// Has the driver announce an item no more. Awaited before the store forgets it: an announcement that ends in between
+    /// would bring it back.
+    async fn forget(&self, query: O::Query, slot: O::Slot) {
         // A closed node announces nothing any more.
-        let _ = self.command(Command::Dropped { query, slot: slot.clone() }).await;
-        Ok(removed)
+        let _ = self.ask(|done| Command::Dropped { query, slot, done }).await;
     }
 
     /// Forgets everything under a query, locally and for future announcements; how many items.
@@ -289,13 +294,10 @@ impl<O: Overlay> Handle<O> {
     /// When the store fails.
     pub async fn unkeep(&self, query: O::Query) -> Result<usize, StoreError> {
         let held = self.shared.store.load(&query, self.now()).await?;
-        let removed = self.shared.store.remove(&query).await?;
         for stored in held {
-            let slot = O::slot(&stored.item);
-            // A closed node announces nothing any more.
-            let _ = self.command(Command::Dropped { query: query.clone(), slot }).await;
+            self.forget(query.clone(), O::slot(&stored.item)).await;
         }
-        Ok(removed)
+        self.shared.store.remove(&query).await
     }
 
     /// Forgets everything, locally and for future announcements.
@@ -303,10 +305,9 @@ impl<O: Overlay> Handle<O> {
     /// # Errors
     /// When the store fails.
     pub async fn unkeep_all(&self) -> Result<(), StoreError> {
-        self.shared.store.clear().await?;
         // A closed node announces nothing any more.
-        let _ = self.command(Command::DroppedAll).await;
-        Ok(())
+        let _ = self.ask(|done| Command::DroppedAll { done }).await;
+        self.shared.store.clear().await
     }
 
     /// The round-trip time to a peer, connecting first when need be.

@@ -29,11 +29,12 @@ pub(crate) enum Job<O: Overlay> {
 pub(crate) struct Jobs<O: Overlay> {
     running: FuturesUnordered<BoxFuture<'static, Job<O>>>,
     limit: usize,
+    sweeping: bool,
 }
 
 impl<O: Overlay> Jobs<O> {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { running: FuturesUnordered::new(), limit }
+        Self { running: FuturesUnordered::new(), limit, sweeping: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -118,9 +119,18 @@ impl<O: Overlay> Jobs<O> {
         self.run(job.boxed())
     }
 
+    /// Removes what has expired, unless the last sweep still runs.
     pub(crate) fn sweep(&mut self, store: &Arc<dyn Store<O>>, now: Now) {
+        if std::mem::replace(&mut self.sweeping, true) {
+            return;
+        }
         let store = store.clone();
         self.running.push(async move { Job::Swept(store.sweep(now).await) }.boxed());
+    }
+
+    /// A sweep has ended.
+    pub(crate) fn swept(&mut self) {
+        self.sweeping = false;
     }
 
     /// Notes that an own item was announced. Bounded by the announcements that run at once.

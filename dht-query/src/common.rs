@@ -91,7 +91,12 @@ impl<O: Overlay> Common<O> {
         self.out.push_back(Output::Observed(Observation::RequestFailed { kind, peer: peer.clone(), why }));
         let ours = matches!(why, Failure::Overloaded | Failure::Closed);
         // A server that refuses to store something is a server.
-        let refusal = kind == RequestKind::Put && !matches!(why, Failure::Timeout | Failure::Unreachable);
+        let refusal = match kind {
+            RequestKind::Put => !matches!(why, Failure::Timeout | Failure::Unreachable),
+            // Liveness may be a protocol of its own, which a server need not speak.
+            RequestKind::Ping => why == Failure::Unsupported,
+            RequestKind::FindNode | RequestKind::Get => false,
+        };
         if !ours && !refusal {
             self.out.push_back(Output::Failed { peer: peer.clone(), why });
         }

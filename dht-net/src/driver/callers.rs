@@ -46,8 +46,15 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
                 let kept = self.announcer.keep(now, query, item);
                 self.observe_too_many(kept);
             }
-            Command::Dropped { query, slot } => self.announcer.drop_item(&query, &slot),
-            Command::DroppedAll => self.announcer.clear(),
+            Command::Dropped { query, slot, done } => {
+                self.announcer.drop_item(&query, &slot);
+                // The caller may have lost interest.
+                let _ = done.send(());
+            }
+            Command::DroppedAll { done } => {
+                self.announcer.clear();
+                let _ = done.send(());
+            }
             Command::Order(order) => self.transport.order(order),
             Command::SetMode { mode, done } => {
                 self.mode = mode;

@@ -98,6 +98,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
                 self.register(started, caller);
             }
             Job::Swept(swept) => {
+                self.jobs.swept();
                 self.observe_store_error(swept.as_ref().err());
                 let items = swept.unwrap_or(0);
                 self.sink.observe(&Observation::Expired { items });
