@@ -1,10 +1,10 @@
 //! The nodes of the demonstration: servers of a private network on loopback, or inside the process.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, anyhow, ensure};
 use dht::{
-    Contact, Dht,
+    Contact, Dht, Overlay,
     config::{Loader, Preset, Settings},
     ipfs::{AddrList, Ipfs, Multiaddr, PeerId},
     net::memory::Hub,
@@ -15,6 +15,7 @@ use futures::{
     future::{join_all, ready},
     stream,
 };
+use tokio::time::{Instant, sleep};
 
 use super::{Transport, report::Seen};
 use crate::join::{self, Options};
@@ -23,6 +24,10 @@ use crate::join::{self, Options};
 const JOINING: usize = 16;
 /// Pings of one node that are under way at the same time.
 const PINGS: usize = 32;
+/// How long a node may take to know its neighbourhood.
+const SETTLE: Duration = Duration::from_secs(20);
+/// Between two looks at its table.
+const LOOK: Duration = Duration::from_millis(20);
 /// The private network's prefix.
 const NETWORK: &str = "/dht-demo";
 
@@ -80,15 +85,17 @@ impl Swarm {
         self.live.iter().chain(&self.stopped).map(|dht| dht.metrics().requests.total).sum()
     }
 
-    /// Everybody joins through the first.
+    /// Everybody joins through the first, and looks around until it knows its neighbourhood: who joined while the first
+    /// knew nobody has to ask again.
     pub async fn join(&self) -> Seen {
-        let joins = self.live.iter().skip(1).map(|dht| async move {
-            let report = dht.bootstrap(BootstrapOptions::default()).await?;
-            anyhow::Ok(report.peers)
-        });
-        let tables: Vec<usize> = stream::iter(joins).buffer_unordered(JOINING).try_collect().await?;
+        let joins = self.live.iter().skip(1).map(|dht| dht.bootstrap(BootstrapOptions::default()));
+        let _: Vec<_> = stream::iter(joins).buffer_unordered(JOINING).try_collect().await?;
+        // A table has room for everybody in a network of k others; in a larger one it depends on where everybody is.
+        let others = self.live.len() - 1;
+        let wanted = if others <= self.k() { others } else { self.k() / 2 };
+        let settling = self.live.iter().map(|dht| settle(dht, wanted));
+        let tables: Vec<usize> = stream::iter(settling).buffer_unordered(JOINING).try_collect().await?;
         let (least, most) = (tables.iter().min().unwrap_or(&0), tables.iter().max().unwrap_or(&0));
-        ensure!(*least > 0, "a node joined and knows nobody");
         Ok(format!("tables hold {least} to {most} peers"))
     }
 
@@ -138,6 +145,21 @@ impl Gone {
         let open = self.0.iter().filter(|dht| !dht.is_closed()).count();
         ensure!(open == 0, "{open} nodes are still open");
         Ok(format!("{} nodes closed", self.0.len()))
+    }
+}
+
+/// Looks up the own id until the table holds so many peers; how many it holds then. Whom a lookup meets is checked before
+/// it enters, so the table is looked at a little later.
+async fn settle(dht: &Dht<Ipfs>, wanted: usize) -> anyhow::Result<usize> {
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        let known = dht.table().len().await?;
+        if known >= wanted {
+            return Ok(known);
+        }
+        ensure!(Instant::now() < deadline, "a node joined and knows {known} peers, of {wanted} at least");
+        dht.closest_to(Ipfs::peer_target(&dht.local().peer)).await.ok();
+        sleep(LOOK).await;
     }
 }
 
