@@ -1,4 +1,4 @@
-//! A transport of our own: the one in memory, with every fifth request lost and everything counted.
+//! A transport of our own: the one in memory, with every fifth request of a node lost and everything counted.
 //!
 //! A transport on real sockets implements the same trait. It decides nothing about deadlines or retries: what it loses,
 //! the query engine asks again.
@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use dht::{
     Contact, Dht, Mode, Overlay, Request,
     core::{RequestId, Response},
-    ipfs::{AddrList, AnyValue, Ipfs, Multiaddr},
+    ipfs::{AddrList, AnyValue, Ipfs, Keypair, Multiaddr},
     net::{Incoming, Order, ReplyToken, Transport, memory::Hub},
 };
 
@@ -30,14 +30,17 @@ struct Counters {
 
 struct Lossy<T> {
     inner: T,
+    sent: u64,
     counters: Arc<Counters>,
 }
 
 #[async_trait]
 impl<O: Overlay, T: Transport<O>> Transport<O> for Lossy<T> {
     fn send(&mut self, id: RequestId, to: Contact<O>, request: Request<O>) {
-        // A lost request is simply never answered.
-        if self.counters.sent.fetch_add(1, Relaxed) % 5 == 4 {
+        // A lost request is simply never answered. The next one of this node gets through, so trying again helps.
+        self.sent += 1;
+        self.counters.sent.fetch_add(1, Relaxed);
+        if self.sent.is_multiple_of(5) {
             self.counters.lost.fetch_add(1, Relaxed);
         } else {
             self.inner.send(id, to, request);
@@ -60,16 +63,18 @@ impl<O: Overlay, T: Transport<O>> Transport<O> for Lossy<T> {
     }
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (hub, counters) = (Hub::new(), Arc::new(Counters::default()));
     let addr: Multiaddr = "/memory/1".parse()?;
     let mut nodes: Vec<Dht<Ipfs>> = Vec::new();
-    for _ in 0..8 {
+    for n in 1..=8 {
         let through: Vec<_> = nodes.first().map(Dht::local).into_iter().collect();
         let node = Dht::<Ipfs>::builder()
             .network("/lossy")
             .mode(Mode::Server)
+            .identity(Keypair::ed25519_from_bytes([n; 32])?)
+            .seed(u64::from(n))
             .validator("v", AnyValue::default())
             .configure(|settings| {
                 // Nobody here is far away, so there is no point in waiting ten seconds for what was lost.
@@ -81,7 +86,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .bootstrap_from(move || through.clone())
             .build_on(|local| {
                 let inner = hub.join(Contact::new(local.peer, AddrList::from(addr.clone())));
-                Lossy { inner, counters: counters.clone() }
+                Lossy { inner, sent: 0, counters: counters.clone() }
             })?;
         if !nodes.is_empty() {
             node.bootstrap(Default::default()).await?;
