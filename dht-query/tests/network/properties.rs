@@ -288,7 +288,8 @@ proptest! {
         let mut asked = world.asked();
         asked.sort_unstable();
         prop_assert!(asked.windows(2).all(|two| two[0] != two[1]), "paths share nobody");
-        prop_assert!(world.forgotten().is_empty() && world.failures().is_empty());
+        // What still runs when the closest are known is dropped: another path may just have asked somebody farther.
+        prop_assert!(world.failures().is_empty());
     }
 
     #[test]
