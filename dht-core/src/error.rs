@@ -80,6 +80,12 @@ pub enum Failure {
     /// The answer broke the protocol.
     #[error("the answer is malformed")]
     Malformed,
+    /// Somebody else answered: the peer is not where it was.
+    #[error("another peer answered")]
+    WrongPeer,
+    /// This node has no way to the network at the moment; it says nothing about the peer.
+    #[error("this node is offline")]
+    Offline,
     /// A bound of this node was reached before the request went out.
     #[error("too many requests are under way")]
     Overloaded,
@@ -91,15 +97,15 @@ pub enum Failure {
 impl Failure {
     /// Whether the same request may succeed when it is tried again: network faults yes, protocol faults no.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Timeout | Self::Unreachable | Self::Reset | Self::Overloaded)
+        matches!(self, Self::Timeout | Self::Unreachable | Self::Reset | Self::Offline | Self::Overloaded)
     }
 
     /// The shared kind.
     pub fn kind(self) -> ErrorKind {
         match self {
             Self::Timeout => ErrorKind::Timeout,
-            Self::Unreachable | Self::Reset => ErrorKind::Network,
-            Self::Unsupported | Self::Refused(_) | Self::Malformed => ErrorKind::Protocol,
+            Self::Unreachable | Self::Reset | Self::Offline => ErrorKind::Network,
+            Self::Unsupported | Self::Refused(_) | Self::Malformed | Self::WrongPeer => ErrorKind::Protocol,
             Self::Overloaded => ErrorKind::Capacity,
             Self::Closed => ErrorKind::Closed,
         }

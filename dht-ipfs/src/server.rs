@@ -110,7 +110,7 @@ impl Rules<Ipfs> for ServerRules {
         (!shown.is_empty()).then_some(shown)
     }
 
-    fn ticket(&self, _: &Contact<Ipfs>, _: &Query, _: Now) -> Option<Infallible> {
+    fn ticket(&self, _: &Contact<Ipfs>, _: &Query, _: usize, _: Now) -> Option<Infallible> {
         None
     }
 

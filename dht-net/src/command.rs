@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use derive_where::derive_where;
-use dht_core::{Contact, Failure, Now, Overlay};
+use dht_core::{Contact, Failure, Now, Overlay, Request};
 use dht_protocol::Node;
 use dht_query::{Finished, Progress, QueryOptions, StartError};
 use dht_routing::{BootstrapFailed, BootstrapOptions, BootstrapReport, RefreshReport};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Order, Pong};
+use crate::{Answered, Order};
 
 /// What a query is for.
 #[derive_where(Clone, Debug)]
@@ -31,6 +31,13 @@ pub(crate) struct Caller<O: Overlay> {
     pub(crate) placing: Option<(O::Query, O::Slot)>,
 }
 
+/// A peer that was reached.
+pub(crate) struct Met<O: Overlay> {
+    /// Who, where that was not known before.
+    pub(crate) contact: Option<Contact<O>>,
+    pub(crate) took: Duration,
+}
+
 pub(crate) type Visit<O> = Box<dyn FnOnce(&mut Node<O>, Now) + Send>;
 pub(crate) type Bootstrapped<O> = Result<BootstrapReport<O>, BootstrapFailed<O>>;
 
@@ -40,15 +47,21 @@ pub(crate) enum Command<O: Overlay> {
         options: QueryOptions,
         caller: Caller<O>,
     },
-    Ping {
+    Ask {
         to: Contact<O>,
+        request: Request<O>,
         timeout: Duration,
-        done: oneshot::Sender<Pong>,
+        done: oneshot::Sender<Answered<O>>,
     },
     Dial {
         to: Contact<O>,
         timeout: Duration,
-        done: oneshot::Sender<Result<Duration, Failure>>,
+        done: oneshot::Sender<Result<Met<O>, Failure>>,
+    },
+    Greet {
+        addr: O::Addr,
+        timeout: Duration,
+        done: oneshot::Sender<Result<Met<O>, Failure>>,
     },
     Refresh {
         forced: bool,

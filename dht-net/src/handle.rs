@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use derive_where::derive_where;
-use dht_core::{Contact, ErrorKind, Failure, Now, Overlay};
+use dht_core::{Contact, ErrorKind, Failure, Now, Overlay, Request, Response};
 use dht_protocol::{Node, Rules};
 use dht_query::{Finished, QueryOptions, StartError};
 use dht_records::{Lease, Saved, Store, StoreError, Validator};
@@ -43,11 +43,11 @@ impl RunError {
     }
 }
 
-/// How a ping ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pong {
-    /// The round-trip time, or why there is none.
-    pub result: Result<Duration, Failure>,
+/// How a question to one peer ended.
+#[derive_where(Clone, Debug, PartialEq, Eq)]
+pub struct Answered<O: Overlay> {
+    /// The answer and its round-trip time, or why there is none.
+    pub result: Result<(Response<O>, Duration), Failure>,
     /// Tries, the first one included.
     pub attempts: u32,
 }
@@ -126,7 +126,7 @@ impl<O: Overlay> Handle<O> {
         self.shared.commands.send(command).await.map_err(|_| RunError::Closed)
     }
 
-    async fn ask<R>(&self, command: impl FnOnce(oneshot::Sender<R>) -> Command<O>) -> Result<R, RunError> {
+    async fn call<R>(&self, command: impl FnOnce(oneshot::Sender<R>) -> Command<O>) -> Result<R, RunError> {
         let (done, answer) = oneshot::channel();
         self.command(command(done)).await?;
         answer.await.map_err(|_| RunError::Closed)
@@ -237,7 +237,7 @@ impl<O: Overlay> Handle<O> {
         let lease =
             Lease { from: self.local().peer, received: now.wall, lifetime: Duration::MAX, own: announced };
         let saved = self.shared.store.save(&query, item.clone(), lease, &*self.shared.validator, now).await?;
-        if announced && saved != Saved::Worse {
+        if announced && !matches!(saved, Saved::Worse(_)) {
             // A closed node announces nothing, and says so at the next call.
             let _ = self.command(Command::Kept { query, item }).await;
         }
@@ -285,7 +285,7 @@ impl<O: Overlay> Handle<O> {
     /// would bring it back.
     async fn forget(&self, query: O::Query, slot: O::Slot) {
         // A closed node announces nothing any more.
-        let _ = self.ask(|done| Command::Dropped { query, slot, done }).await;
+        let _ = self.call(|done| Command::Dropped { query, slot, done }).await;
     }
 
     /// Forgets everything under a query, locally and for future announcements; how many items.
@@ -306,17 +306,22 @@ impl<O: Overlay> Handle<O> {
     /// When the store fails.
     pub async fn unkeep_all(&self) -> Result<(), StoreError> {
         // A closed node announces nothing any more.
-        let _ = self.ask(|done| Command::DroppedAll { done }).await;
+        let _ = self.call(|done| Command::DroppedAll { done }).await;
         self.shared.store.clear().await
     }
 
-    /// The round-trip time to a peer, connecting first when need be.
+    /// Asks one peer one thing, connecting first when need be. [`Request::Ping`] measures the round trip.
     ///
     /// # Errors
     /// When the node is closed; the result inside is the peer's.
-    pub async fn ping(&self, to: Contact<O>, timeout: Duration) -> Result<Pong, RunError> {
+    pub async fn ask(
+        &self,
+        to: Contact<O>,
+        request: Request<O>,
+        timeout: Duration,
+    ) -> Result<Answered<O>, RunError> {
         let _interest = Interest(self.shared.lost_interest.clone());
-        self.ask(|done| Command::Ping { to, timeout, done }).await
+        self.call(|done| Command::Ask { to, request, timeout, done }).await
     }
 
     /// Connects to a peer; how long that took.
@@ -329,7 +334,23 @@ impl<O: Overlay> Handle<O> {
         timeout: Duration,
     ) -> Result<Result<Duration, Failure>, RunError> {
         let _interest = Interest(self.shared.lost_interest.clone());
-        self.ask(|done| Command::Dial { to, timeout, done }).await
+        let met = self.call(|done| Command::Dial { to, timeout, done }).await?;
+        Ok(met.map(|met| met.took))
+    }
+
+    /// Who is at this place: how a network is joined where only an address is known, and no name.
+    ///
+    /// # Errors
+    /// When the node is closed; the inner result is the peer's, [`Failure::Unsupported`] where the network has no such
+    /// question.
+    pub async fn greet(
+        &self,
+        addr: O::Addr,
+        timeout: Duration,
+    ) -> Result<Result<Contact<O>, Failure>, RunError> {
+        let _interest = Interest(self.shared.lost_interest.clone());
+        let met = self.call(|done| Command::Greet { addr, timeout, done }).await?;
+        Ok(met.and_then(|met| met.contact.ok_or(Failure::Malformed)))
     }
 
     /// Refreshes the table; ends when the refresh has.
@@ -337,7 +358,7 @@ impl<O: Overlay> Handle<O> {
     /// # Errors
     /// When the node is closed.
     pub async fn refresh(&self, forced: bool) -> Result<RefreshReport, RunError> {
-        self.ask(|done| Command::Refresh { forced, done }).await
+        self.call(|done| Command::Refresh { forced, done }).await
     }
 
     /// Joins the network.
@@ -350,7 +371,7 @@ impl<O: Overlay> Handle<O> {
         fallback: Vec<Contact<O>>,
         options: BootstrapOptions,
     ) -> Result<Result<BootstrapReport<O>, BootstrapFailed<O>>, RunError> {
-        self.ask(|done| Command::Bootstrap { seeds, fallback, options, done }).await
+        self.call(|done| Command::Bootstrap { seeds, fallback, options, done }).await
     }
 
     /// Looks at the node, or changes it, between two of its turns.
@@ -361,7 +382,7 @@ impl<O: Overlay> Handle<O> {
         &self,
         visit: impl FnOnce(&mut Node<O>, Now) -> R + Send + 'static,
     ) -> Result<R, RunError> {
-        self.ask(|done| {
+        self.call(|done| {
             Command::Visit(Box::new(move |node, now| {
                 // The caller may have lost interest.
                 let _ = done.send(visit(node, now));
@@ -383,12 +404,12 @@ impl<O: Overlay> Handle<O> {
     /// # Errors
     /// When the node is closed.
     pub async fn set_mode(&self, mode: Mode) -> Result<(), RunError> {
-        self.ask(|done| Command::SetMode { mode, done }).await
+        self.call(|done| Command::SetMode { mode, done }).await
     }
 
     /// Ends tasks, connections and timers within 2 s. Closing twice is fine.
     pub async fn close(&self) {
         // An error says that it is closed.
-        let _ = self.ask(Command::Close).await;
+        let _ = self.call(Command::Close).await;
     }
 }

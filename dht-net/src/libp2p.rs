@@ -39,15 +39,15 @@ mod dialect;
 
 use std::{
     collections::{HashMap, VecDeque},
-    future::pending,
     sync::{Arc, PoisonError},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use async_trait::async_trait;
 pub use config::{Config, Scope, StartError};
 use dht_core::{Contact, Failure, Request, RequestId, Response};
-use dht_protocol::StreamCodec;
+use dht_protocol::{Refusal, StreamCodec};
 use host::{Host, Listening};
 use hub::{Command, Event, Hub};
 pub use libp2p::{Multiaddr, PeerId, identity::Keypair};
@@ -145,7 +145,8 @@ impl<O: HostOverlay, C: StreamCodec<O>> Libp2p<O, C> {
                 self.next_token += 1;
                 let from = Contact::new(back.mailbox.peer.clone(), back.mailbox.addr());
                 self.returns.insert(token, back);
-                Incoming::Request { token: ReplyToken(token), from, request }
+                // Who serves is told by identify, not by asking.
+                Incoming::Request { token: ReplyToken(token), from, serves: false, request }
             }
             Event::Other(incoming) => incoming,
         })
@@ -164,9 +165,11 @@ impl<O: HostOverlay, C: StreamCodec<O>> Transport<O> for Libp2p<O, C> {
         }
     }
 
-    fn reply(&mut self, token: ReplyToken, response: Option<Response<O>>) {
+    fn reply(&mut self, token: ReplyToken, answer: Result<&mut Response<O>, Refusal>) {
         if let Some(Return { mailbox, stream, number }) = self.returns.remove(&token.0) {
             self.hub.requests.give(1);
+            // It is encoded where the connection lives.
+            let response = answer.ok().map(std::mem::take);
             mailbox.reply(Reply { stream, number, response });
         }
     }
@@ -176,25 +179,29 @@ impl<O: HostOverlay, C: StreamCodec<O>> Transport<O> for Libp2p<O, C> {
             Order::Serve(on) => self.hub.set_serve(on),
             Order::Protect { peer, on } => self.hub.protect(&peer, on),
             Order::Dial { id, to } => self.start(id, to, Task::Connect),
+            // Here nobody is met without knowing whom: the handshake proves a name.
+            Order::Greet { id, .. } => {
+                self.ready.push_back(Incoming::Failure { id, why: Failure::Unsupported });
+            }
             Order::Disconnect(peer) => self.hub.command(Command::Disconnect(peer)),
         }
     }
 
-    async fn next(&mut self) -> Incoming<O> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<O>> {
         loop {
             if let Some(incoming) = self.ready.pop_front() {
-                return incoming;
+                return Poll::Ready(incoming);
             }
             if self.closed {
-                return pending().await;
+                return Poll::Pending;
             }
-            match self.events.recv().await {
+            match ready!(self.events.poll_recv(cx)) {
                 Some(event) => {
                     if let Some(incoming) = self.incoming(event) {
-                        return incoming;
+                        return Poll::Ready(incoming);
                     }
                 }
-                None => return pending().await,
+                None => return Poll::Pending,
             }
         }
     }

@@ -6,11 +6,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 
 use async_trait::async_trait;
 use derive_where::derive_where;
 use dht_core::{Contact, Failure, Overlay, Request, RequestId, Response};
+use dht_protocol::Refusal;
 use tokio::sync::mpsc;
 
 use crate::{Incoming, Order, ReplyToken, Transport};
@@ -55,7 +57,7 @@ impl<O: Overlay> Hub<O> {
         let port = Port { sender, contact: contact.clone(), serves: false };
         self.lock().insert(contact.peer.clone(), port);
         let mut ready = VecDeque::new();
-        ready.push_back(Incoming::Local(contact.addr.clone()));
+        ready.push_back(Incoming::Local(contact.clone()));
         ready.push_back(Incoming::Reachable(true));
         Memory {
             hub: self.clone(),
@@ -119,6 +121,19 @@ impl<O: Overlay> Memory<O> {
         });
     }
 
+    fn greet(&mut self, id: RequestId, addr: &O::Addr) {
+        let there =
+            self.hub.lock().values().find(|port| port.contact.addr == *addr).map(|p| p.contact.clone());
+        let met = there.ok_or(Failure::Unreachable).and_then(|contact| {
+            let hello_again = Packet::Hello { contact: self.local.clone(), serves: self.serves() };
+            self.deliver(&contact.peer, false, hello_again).map(|()| contact)
+        });
+        self.ready.push_back(match met {
+            Ok(contact) => Incoming::Greeted { id, contact },
+            Err(why) => Incoming::Failure { id, why },
+        });
+    }
+
     fn serves(&self) -> bool {
         self.hub.lock().get(&self.local.peer).is_some_and(|port| port.serves)
     }
@@ -153,7 +168,7 @@ impl<O: Overlay> Memory<O> {
                 let token = ReplyToken(self.next_token);
                 self.next_token += 1;
                 self.asked.insert(token, (from.peer.clone(), id));
-                self.ready.push_back(Incoming::Request { token, from, request });
+                self.ready.push_back(Incoming::Request { token, from, serves: false, request });
             }
             Packet::Answer { id, result } => {
                 if self.waiting.remove(&id).is_some() {
@@ -212,9 +227,9 @@ impl<O: Overlay> Transport<O> for Memory<O> {
         self.waiting.remove(&id);
     }
 
-    fn reply(&mut self, token: ReplyToken, response: Option<Response<O>>) {
+    fn reply(&mut self, token: ReplyToken, answer: Result<&mut Response<O>, Refusal>) {
         if let Some((peer, id)) = self.asked.remove(&token) {
-            let result = response.ok_or(Failure::Reset);
+            let result = answer.map(std::mem::take).map_err(|_| Failure::Reset);
             // When the asker is gone nobody misses the answer.
             let _ = self.deliver(&peer, false, Packet::Answer { id, result });
         }
@@ -231,24 +246,25 @@ impl<O: Overlay> Transport<O> for Memory<O> {
                 }
                 self.on_bye(&peer);
             }
+            Order::Greet { id, addr } => self.greet(id, &addr),
             // Nothing is ever trimmed here.
             Order::Protect { .. } => {}
         }
     }
 
-    async fn next(&mut self) -> Incoming<O> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<O>> {
         loop {
             if let Some(incoming) = self.ready.pop_front() {
-                return incoming;
+                return Poll::Ready(incoming);
             }
-            match self.packets.recv().await {
+            match ready!(self.packets.poll_recv(cx)) {
                 Some(packet) if !self.closed => self.on_packet(packet),
                 // Another peer took this name, or the transport was closed.
                 _ if !self.closed => {
                     self.closed = true;
-                    return Incoming::Closed;
+                    return Poll::Ready(Incoming::Closed);
                 }
-                _ => std::future::pending().await,
+                _ => return Poll::Pending,
             }
         }
     }

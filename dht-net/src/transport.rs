@@ -2,9 +2,15 @@
 //!
 //! A transport decides nothing about peers, deadlines or retries. It reports what happened and bounds what it holds.
 
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
 use async_trait::async_trait;
 use derive_where::derive_where;
 use dht_core::{Contact, Failure, Overlay, Request, RequestId, Response};
+use dht_protocol::Refusal;
 
 /// Names an inbound request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +34,13 @@ pub enum Order<O: Overlay> {
         id: RequestId,
         /// Whom, and where.
         to: Contact<O>,
+    },
+    /// Ask who is at this place. The outcome is [`Incoming::Greeted`] or a failure with this id.
+    Greet {
+        /// Names the attempt.
+        id: RequestId,
+        /// Where.
+        addr: O::Addr,
     },
     /// Close every connection to this peer.
     Disconnect(O::PeerId),
@@ -56,8 +69,18 @@ pub enum Incoming<O: Overlay> {
         token: ReplyToken,
         /// Who asks; `addr` is where it says it listens, as far as that is known.
         from: Contact<O>,
+        /// Whether the asker says that it serves, and should be heard of by asking. A transport that introduces peers says
+        /// so with [`Incoming::Peer`] instead.
+        serves: bool,
         /// What.
         request: Request<O>,
+    },
+    /// Who was found where [`Order::Greet`] asked.
+    Greeted {
+        /// Which attempt.
+        id: RequestId,
+        /// Who and where.
+        contact: Contact<O>,
     },
     /// A connected peer told who it is: where it listens and whether it serves our protocol.
     Peer {
@@ -70,8 +93,8 @@ pub enum Incoming<O: Overlay> {
     Disconnected(O::PeerId),
     /// How many peers are connected now.
     Connections(usize),
-    /// Where we can be reached: the addresses that others are to be told, all of them.
-    Local(O::Addr),
+    /// Who we are, and where we can be reached: the addresses that others are to be told, all of them.
+    Local(Contact<O>),
     /// Whether at least one of our addresses is confirmed to be reachable from outside.
     Reachable(bool),
     /// The transport ended; nothing follows.
@@ -88,14 +111,23 @@ pub trait Transport<O: Overlay>: Send + 'static {
     /// Nobody waits for this answer any more: free what it holds.
     fn forget(&mut self, id: RequestId);
 
-    /// Answers a stranger's request; `None` refuses it (a reset stream on IPFS).
-    fn reply(&mut self, token: ReplyToken, response: Option<Response<O>>);
+    /// Answers a stranger's request, or refuses it (a reset stream on IPFS). A transport that needs the response longer
+    /// than the call takes it; what it leaves is used again for the next one.
+    fn reply(&mut self, token: ReplyToken, answer: Result<&mut Response<O>, Refusal>);
 
     /// Everything else.
     fn order(&mut self, order: Order<O>);
 
-    /// The next thing that happened. Cancel safe; after [`Incoming::Closed`] it stays pending.
-    async fn next(&mut self) -> Incoming<O>;
+    /// The next thing that happened; after [`Incoming::Closed`] it stays pending.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<O>>;
+
+    /// The same as a future. Cancel safe.
+    fn next(&mut self) -> impl Future<Output = Incoming<O>> + Send
+    where
+        Self: Sized,
+    {
+        poll_fn(|cx| self.poll_next(cx))
+    }
 
     /// Ends every connection and task within 2 s.
     async fn close(&mut self);

@@ -38,7 +38,7 @@ impl Rules<Tiny> for Open {
     fn show(&self, contact: &Contact<Tiny>, _: &Contact<Tiny>) -> Option<u16> {
         Some(contact.addr)
     }
-    fn ticket(&self, _: &Contact<Tiny>, _: &TinyQuery, _: Now) -> Option<Infallible> {
+    fn ticket(&self, _: &Contact<Tiny>, _: &TinyQuery, _: usize, _: Now) -> Option<Infallible> {
         None
     }
     fn redeem(
@@ -92,7 +92,7 @@ impl Peer {
             Served::Answer(response) => Ok(response),
             Served::Load(load) => {
                 let found = block_on(self.store.load(&load.query, now));
-                Ok(load.answer(found, &Open, &Versions, now).0)
+                Ok(load.answer(found.unwrap_or_default(), &Open, &Versions, now).0)
             }
             Served::Save(save) => {
                 let saving = self.store.save(&save.query, save.item, save.lease.clone(), &Versions, now);

@@ -131,8 +131,7 @@ impl<O: Overlay> Node<O> {
                 self.routing.checked(now, check, checked);
             }
             None => {
-                let result = result.map(|(_, rtt)| rtt);
-                self.out.push_back(Output::Event(Event::Pinged { id, result, attempts }));
+                self.out.push_back(Output::Event(Event::Answered { id, result, attempts }));
             }
         }
     }

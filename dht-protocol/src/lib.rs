@@ -9,6 +9,7 @@
 mod book;
 mod codec;
 mod config;
+mod datagram;
 mod drive;
 mod judge;
 mod node;
@@ -19,6 +20,7 @@ mod served;
 
 pub use codec::{Malformed, StreamCodec};
 pub use config::Config;
+pub use datagram::{Datagram, DatagramCodec, Room, TransactionId, Unread};
 pub use node::Node;
 pub use output::{Event, Output, Parts};
 pub use rules::{Refusal, Rules};

@@ -37,6 +37,8 @@ pub struct Node<O: Overlay> {
     /// What callers' queries aim at; bounded by the queries that may run.
     pub(crate) asked: BTreeMap<QueryId, Asked<O>>,
     pub(crate) out: VecDeque<Output<O>>,
+    /// The memory of the last answer.
+    pub(crate) spare: Response<O>,
 }
 
 impl<O: Overlay> Node<O> {
@@ -64,6 +66,7 @@ impl<O: Overlay> Node<O> {
             errands: BTreeMap::new(),
             asked: BTreeMap::new(),
             out: VecDeque::new(),
+            spare: Response::default(),
         })
     }
 
@@ -151,13 +154,13 @@ impl<O: Overlay> Node<O> {
         Ok(id)
     }
 
-    /// Pings a peer; [`Event::Pinged`](crate::Event::Pinged) follows.
-    pub fn ping(&mut self, now: Now, to: Contact<O>, timeout: Duration) -> RequestId {
-        self.queries.request(now, to, Request::Ping, timeout)
+    /// Asks one peer one thing; [`Event::Answered`](crate::Event::Answered) follows.
+    pub fn ask(&mut self, now: Now, to: Contact<O>, request: Request<O>, timeout: Duration) -> RequestId {
+        self.queries.request(now, to, request, timeout)
     }
 
-    /// Ends a ping of which nobody wants to know any more; no event follows.
-    pub fn forget_ping(&mut self, id: RequestId) {
+    /// Ends a question of which nobody wants to know any more; no event follows.
+    pub fn forget(&mut self, id: RequestId) {
         self.queries.forget(id);
     }
 
@@ -213,14 +216,26 @@ impl<O: Overlay> Node<O> {
         }
     }
 
+    /// A peer asked us something, and says that it serves. Where asking proves nothing else it becomes a candidate for the
+    /// table, and no more than that.
+    pub fn on_asker(&mut self, now: Now, contact: Contact<O>) {
+        if contact.peer != self.local.peer {
+            self.routing.heard(now, contact);
+        }
+    }
+
     /// The last connection to a peer ended. It stays in the table until it fails to answer.
     pub fn on_disconnected(&mut self, peer: &O::PeerId) {
         self.book.disconnected(peer);
     }
 
-    /// Where this node can be reached from now on.
-    pub fn set_addr(&mut self, addr: O::Addr) {
-        self.local.addr = addr;
+    /// Where this node can be reached from now on, and under which name. Another name than before sorts the table anew.
+    pub fn set_local(&mut self, now: Now, local: Contact<O>) {
+        if local.peer != self.local.peer {
+            self.routing.rename(now, local.peer.clone());
+            self.queries.rename(local.peer.clone());
+        }
+        self.local = local;
     }
 
     /// Serves strangers from now on, or refuses them.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use derive_where::derive_where;
-use dht_core::{Contact, Failure, Mono, Observation, Overlay, Request, RequestId};
+use dht_core::{Contact, Failure, Mono, Observation, Overlay, Request, RequestId, Response};
 use dht_query::{Finished, Progress, QueryId};
 use dht_records::Validator;
 use dht_routing::Admit;
@@ -61,12 +61,12 @@ pub enum Event<O: Overlay> {
     Progress(QueryId, Progress<O>),
     /// A query ended; every query does, once.
     Finished(QueryId, Finished<O>),
-    /// A ping ended.
-    Pinged {
+    /// A question to one peer ended.
+    Answered {
         /// Which.
         id: RequestId,
-        /// The round-trip time, or why there is none.
-        result: Result<Duration, Failure>,
+        /// The answer and its round-trip time, or why there is none.
+        result: Result<(Response<O>, Duration), Failure>,
         /// Tries, the first one included.
         attempts: u32,
     },

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use dht_core::{Contact, Now, Overlay, Request};
-use dht_records::Stored;
+use dht_records::{Conflict, Invalid, Stored};
 use thiserror::Error;
 
 /// Why a stranger's request is not served. On IPFS the stream is reset, on Mainline an error is sent.
@@ -22,12 +22,12 @@ pub enum Refusal {
     /// The ticket is missing, expired or was given to somebody else.
     #[error("the ticket does not hold")]
     BadTicket,
-    /// The item is invalid.
-    #[error("the item is invalid")]
-    Invalid,
-    /// What is stored is better.
-    #[error("what is stored is better")]
-    Worse,
+    /// The item is not acceptable, and why.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The item must not take the place of what is stored, and why.
+    #[error(transparent)]
+    Worse(#[from] Conflict),
     /// The store is full or failed.
     #[error("the item could not be stored")]
     Unavailable,
@@ -45,8 +45,9 @@ pub trait Rules<O: Overlay>: Send + Sync {
     /// a peer whose address is unknown).
     fn show(&self, contact: &Contact<O>, to: &Contact<O>) -> Option<O::Addr>;
 
-    /// What `to` must present to store under `query` later; `None` where nothing is asked.
-    fn ticket(&self, to: &Contact<O>, query: &O::Query, now: Now) -> Option<O::Ticket>;
+    /// What `to` must present to store under `query` later, where `held` items are; `None` where nothing is asked, or
+    /// where nothing more is taken.
+    fn ticket(&self, to: &Contact<O>, query: &O::Query, held: usize, now: Now) -> Option<O::Ticket>;
 
     /// Whether this ticket lets `from` store under `query`.
     ///

@@ -37,6 +37,19 @@ impl<O: Overlay> Node<O> {
         answer
     }
 
+    /// Takes an answer back when it was sent, so that the next one needs no memory of its own.
+    pub fn recycle(&mut self, mut response: Response<O>) {
+        response.closer.clear();
+        response.items.clear();
+        response.ticket = None;
+        self.spare = response;
+    }
+
+    /// An empty answer with the memory of an earlier one.
+    fn blank(&mut self) -> Response<O> {
+        std::mem::take(&mut self.spare)
+    }
+
     fn observe_served(&mut self, kind: RequestKind, ok: bool) {
         self.out.push_back(Output::Observed(served(kind, ok)));
     }
@@ -49,16 +62,16 @@ impl<O: Overlay> Node<O> {
             return Served::Refused(refusal);
         }
         match request {
-            Request::Ping => Served::Answer(Response::default()),
+            Request::Ping => Served::Answer(self.blank()),
             Request::FindNode { target } => {
-                let closer = self.closer(from, &target);
-                Served::Answer(Response { closer, ..Response::default() })
+                let mut response = self.blank();
+                self.closer(from, &target, &mut response.closer);
+                Served::Answer(response)
             }
             Request::Get { query } => {
-                let mut closer = Vec::with_capacity(self.config.closer_per_answer);
-                self.push_closest(from, &O::key_of(&O::target_of(&query)), None, &mut closer);
-                let ticket = self.rules.ticket(from, &query, now);
-                Served::Load(Load { query, closer, ticket, local: self.local.clone() })
+                let mut response = self.blank();
+                self.push_closest(from, &O::key_of(&O::target_of(&query)), None, &mut response.closer);
+                Served::Load(Load { query, from: from.clone(), response, local: self.local.clone() })
             }
             Request::Put { query, item, ticket } => self.take(now, from, query, item, ticket.as_ref()),
         }
@@ -75,8 +88,8 @@ impl<O: Overlay> Node<O> {
         if let Err(refusal) = self.rules.redeem(from, &query, ticket, now) {
             return Served::Refused(refusal);
         }
-        if self.validator.check(&query, &item, now).is_err() {
-            return Served::Refused(Refusal::Invalid);
+        if let Err(invalid) = self.validator.check(&query, &item, now) {
+            return Served::Refused(invalid.into());
         }
         let lifetime = self.rules.lifetime(&query, &item);
         let received = item.clone();
@@ -87,14 +100,12 @@ impl<O: Overlay> Node<O> {
 
     /// The target itself when its address is known, even if it is this node, the asker or a client (Amino spec, A16),
     /// then the k closest servers without this node and the asker (A13).
-    fn closer(&self, from: &Contact<O>, target: &O::Target) -> Vec<Contact<O>> {
-        let mut closer = Vec::with_capacity(self.config.closer_per_answer + 1);
+    fn closer(&self, from: &Contact<O>, target: &O::Target, closer: &mut Vec<Contact<O>>) {
         let named = O::target_peer(target);
         if let Some(named) = named.as_ref().and_then(|peer| self.known(peer)) {
             closer.extend(self.shown(named, from));
         }
-        self.push_closest(from, &O::key_of(target), named.as_ref(), &mut closer);
-        closer
+        self.push_closest(from, &O::key_of(target), named.as_ref(), closer);
     }
 
     fn push_closest(

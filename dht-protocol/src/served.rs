@@ -2,7 +2,7 @@
 
 use derive_where::derive_where;
 use dht_core::{Contact, Now, Observation, Overlay, RequestKind, Response, StoreKind};
-use dht_records::{Lease, Saved, StoreError, Stored, Validator};
+use dht_records::{Invalid, Lease, Saved, StoreError, Stored, Validator};
 
 use crate::{Refusal, Rules};
 
@@ -24,37 +24,38 @@ pub enum Served<O: Overlay> {
 pub struct Load<O: Overlay> {
     /// What to load.
     pub query: O::Query,
-    pub(crate) closer: Vec<Contact<O>>,
-    pub(crate) ticket: Option<O::Ticket>,
+    pub(crate) from: Contact<O>,
+    /// What is known of the answer.
+    pub(crate) response: Response<O>,
     pub(crate) local: Contact<O>,
 }
 
 impl<O: Overlay> Load<O> {
-    /// The answer, with what was found; a store that failed is answered like an empty one, for the closer peers are
-    /// worth having.
+    /// The answer, with what was found. A store that failed is answered like an empty one, for the closer peers are worth
+    /// having.
     pub fn answer(
         self,
-        found: Result<Vec<Stored<O>>, StoreError>,
+        found: impl IntoIterator<Item = Stored<O>>,
         rules: &dyn Rules<O>,
         validator: &dyn Validator<O>,
         now: Now,
     ) -> (Response<O>, Observation<O>) {
-        let found = found.unwrap_or_default();
-        let items: Vec<_> = found
-            .into_iter()
-            .filter_map(|mut stored| {
-                // What was true when it came may have expired since.
-                validator.check(&self.query, &stored.item, now).ok()?;
-                stored.item = rules.renew(stored.item, &self.local);
-                rules.present(&stored, now)
-            })
-            .collect();
+        let Self { query, from, mut response, local } = self;
+        let mut held = 0;
+        response.items.extend(found.into_iter().filter_map(|mut stored| {
+            held += 1;
+            // What was true when it came may have expired since.
+            validator.check(&query, &stored.item, now).ok()?;
+            stored.item = rules.renew(stored.item, &local);
+            rules.present(&stored, now)
+        }));
+        response.ticket = rules.ticket(&from, &query, held, now);
         let seen = Observation::Stored {
             kind: StoreKind::Loaded,
-            plural: !O::corrects(&self.query),
-            items: items.len(),
+            plural: !O::corrects(&query),
+            items: response.items.len(),
         };
-        (Response { closer: self.closer, items, ticket: self.ticket }, seen)
+        (response, seen)
     }
 }
 
@@ -77,8 +78,11 @@ impl<O: Overlay> Save<O> {
             Ok(Saved::New | Saved::Better | Saved::Refreshed) => {
                 Ok(Response { items: vec![self.received], ..Response::default() })
             }
-            Ok(_) => Err(Refusal::Worse),
-            Err(StoreError::Expired | StoreError::TooLarge { .. }) => Err(Refusal::Invalid),
+            Ok(Saved::Worse(conflict)) => Err(Refusal::Worse(*conflict)),
+            Err(StoreError::Expired) => Err(Refusal::Invalid(Invalid::Expired)),
+            Err(StoreError::TooLarge { limit, .. }) => {
+                Err(Refusal::Invalid(Invalid::TooLarge { limit: *limit }))
+            }
             Err(_) => Err(Refusal::Unavailable),
         };
         let kind = if answer.is_ok() { StoreKind::Saved } else { StoreKind::Refused };

@@ -70,6 +70,11 @@ impl<O: Overlay> Queries<O> {
         self
     }
 
+    /// The own name from now on.
+    pub fn rename(&mut self, local: O::PeerId) {
+        self.common.local = local;
+    }
+
     /// Looks up the k closest peers of a target.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use dht_core::{
     testing::{Tiny, TinyItem, TinyQuery},
 };
 use dht_records::{
-    Invalid, Lease, MemoryConfig, MemoryStore, Republish, RepublishConfig, Republisher, Saved, Store,
-    Validator,
+    Conflict, Invalid, Lease, MemoryConfig, MemoryStore, Republish, RepublishConfig, Republisher, Saved,
+    Store, Validator,
 };
 use futures::executor::block_on;
 
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The best survives, whatever the order; the same again renews the lease; what is invalid never gets there.
     assert_eq!(save(&store, 1, 2, now)?, Saved::New);
     assert_eq!(save(&store, 2, 5, now)?, Saved::Better);
-    assert_eq!(save(&store, 3, 4, now)?, Saved::Worse);
+    assert_eq!(save(&store, 3, 4, now)?, Saved::Worse(Conflict::Older));
     assert_eq!(save(&store, 2, 5, now.after(HOUR))?, Saved::Refreshed);
     assert!(save(&store, 1, 0, now).is_err());
     let held = block_on(store.load(&TinyQuery::Value(7), now.after(48 * HOUR)))?;

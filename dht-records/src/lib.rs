@@ -22,7 +22,7 @@
 //! let lease = Lease { from: 9, received: now.wall, lifetime: std::time::Duration::from_secs(60), own: false };
 //! // `Highest` is a validator for which the higher version is better.
 //! assert_eq!(store.save(&query, TinyItem::value(2), lease.clone(), &Highest, now).await?, Saved::New);
-//! assert_eq!(store.save(&query, TinyItem::value(1), lease, &Highest, now).await?, Saved::Worse);
+//! assert_eq!(store.save(&query, TinyItem::value(1), lease, &Highest, now).await?, Saved::Worse(dht_records::Conflict::Older));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
@@ -38,4 +38,4 @@ mod validator;
 pub use memory::{MemoryConfig, MemoryStore};
 pub use republish::{Republish, RepublishConfig, Republisher, TooMany};
 pub use store::{Bound, Lease, Saved, Statistics, Store, StoreError, Stored};
-pub use validator::{Invalid, Validator};
+pub use validator::{Conflict, Invalid, Validator};

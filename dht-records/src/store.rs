@@ -10,7 +10,7 @@ use derive_where::derive_where;
 use dht_core::{ErrorKind, Now, Overlay, Wall};
 use thiserror::Error;
 
-use crate::Validator;
+use crate::{Conflict, Validator};
 
 /// An item as it is kept.
 #[derive_where(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub enum Saved {
     Better,
     /// It was there already: its lease was renewed.
     Refreshed,
-    /// Refused: what is stored is better.
-    Worse,
+    /// Refused in favour of what is stored.
+    Worse(Conflict),
 }
 
 /// Which bound of a store was reached.
@@ -145,6 +145,13 @@ pub trait Store<O: Overlay>: Send + Sync {
     /// # Errors
     /// [`StoreError::Backend`] when the medium fails.
     async fn load(&self, query: &O::Query, now: Now) -> Result<Vec<Stored<O>>, StoreError>;
+
+    /// The same at once, for stores that need not wait: appends to `found` and says that it did. `false` when
+    /// [`Store::load`] must be asked. The default.
+    fn load_now(&self, query: &O::Query, now: Now, found: &mut Vec<Stored<O>>) -> bool {
+        let _ = (query, now, found);
+        false
+    }
 
     /// Saves `item` if its slot is empty, or holds something that `judge` no longer accepts or finds worse. The same item
     /// again renews the lease. Comparing and saving are one step: of several callers the best item survives.

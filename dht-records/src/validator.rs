@@ -16,9 +16,32 @@ pub trait Validator<O: Overlay>: Send + Sync {
 
     /// The index of the best of `items`, which compete for one slot; `None` when none of them is acceptable.
     ///
-    /// A store lists what it holds first, so a judge keeps the held one by preferring the earlier of two equals, and lets a
+    /// What is known already is listed first, so a judge keeps it by preferring the earlier of two equals, and lets a
     /// renewal through (a provider with new addresses) by preferring the later.
     fn best(&self, query: &O::Query, items: &[O::Item]) -> Option<usize>;
+
+    /// Whether `newcomer` takes the place of another item that is held. The default is to ask which of the two is best.
+    ///
+    /// # Errors
+    /// Says why not.
+    fn supersedes(&self, query: &O::Query, held: &O::Item, newcomer: &O::Item) -> Result<(), Conflict> {
+        match self.best(query, &[held.clone(), newcomer.clone()]) {
+            Some(1) => Ok(()),
+            _ => Err(Conflict::Older),
+        }
+    }
+}
+
+/// Why an item must not take the place of the one that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// What is held is as good or better.
+    #[error("what is stored is better")]
+    Older,
+    /// The sender wants it to replace something else than what is held.
+    #[error("what is stored is not what was to be replaced")]
+    Unexpected,
 }
 
 /// Why an item is not acceptable under its query.

@@ -16,7 +16,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// Whether a failure says something about the peer, rather than about this node.
 pub(crate) fn blames_peer(why: Failure) -> bool {
-    !matches!(why, Failure::Overloaded | Failure::Closed)
+    !matches!(why, Failure::Offline | Failure::Overloaded | Failure::Closed)
 }
 
 /// One check in flight.
@@ -74,6 +74,11 @@ impl<O: Overlay> Checks<O> {
         self.peers.remove(&check.contact.peer);
         self.alarms.remove(&(check.alarm, id));
         Some(check)
+    }
+
+    /// All of them, in the order in which they began.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Check<O>> {
+        self.running.values_mut()
     }
 
     /// Keeps the peer of a running check from entering.

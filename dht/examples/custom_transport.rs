@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -19,6 +20,7 @@ use dht::{
     core::{RequestId, Response},
     ipfs::{AddrList, AnyValue, Ipfs, Keypair, Multiaddr},
     net::{Incoming, Order, ReplyToken, Transport, memory::Hub},
+    protocol::Refusal,
 };
 
 /// What all transports of the network counted.
@@ -49,14 +51,14 @@ impl<O: Overlay, T: Transport<O>> Transport<O> for Lossy<T> {
     fn forget(&mut self, id: RequestId) {
         self.inner.forget(id);
     }
-    fn reply(&mut self, token: ReplyToken, response: Option<Response<O>>) {
-        self.inner.reply(token, response);
+    fn reply(&mut self, token: ReplyToken, answer: Result<&mut Response<O>, Refusal>) {
+        self.inner.reply(token, answer);
     }
     fn order(&mut self, order: Order<O>) {
         self.inner.order(order);
     }
-    async fn next(&mut self) -> Incoming<O> {
-        self.inner.next().await
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<O>> {
+        self.inner.poll_next(cx)
     }
     async fn close(&mut self) {
         self.inner.close().await;

@@ -86,7 +86,7 @@ impl Rules<PhoneBook> for Open {
     fn show(&self, contact: &Contact<PhoneBook>, _: &Contact<PhoneBook>) -> Option<u32> {
         contact.is_located().then_some(contact.addr)
     }
-    fn ticket(&self, _: &Contact<PhoneBook>, _: &String, _: Now) -> Option<Infallible> {
+    fn ticket(&self, _: &Contact<PhoneBook>, _: &String, _: usize, _: Now) -> Option<Infallible> {
         None
     }
     fn redeem(

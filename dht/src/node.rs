@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use derive_where::derive_where;
-use dht_core::{Contact, Failure, Overlay};
+use dht_core::{Contact, Failure, Overlay, Request};
 use dht_metrics::{Metrics, Snapshot};
-use dht_net::{Handle, Mode, NodeEvent, Pong, Role, RunError};
+use dht_net::{Answered, Handle, Mode, NodeEvent, Role, RunError};
 use dht_query::{Finished, QueryOptions};
 use dht_routing::{BootstrapOptions, BootstrapReport};
 use tokio::sync::{broadcast, watch};
@@ -216,8 +216,8 @@ impl<O: Network> Dht<O> {
     /// Why there is none.
     pub async fn ping_at(&self, to: Contact<O>) -> Result<Duration, PeerError<O>> {
         let timeout = self.call.timeout.unwrap_or(self.shared.request_timeout);
-        let Pong { result, attempts } = self.handle.ping(to.clone(), timeout).await?;
-        result.map_err(|why| peer_error(to.peer, why, attempts, timeout))
+        let Answered { result, attempts } = self.handle.ask(to.clone(), Request::Ping, timeout).await?;
+        result.map(|(_, rtt)| rtt).map_err(|why| peer_error(to.peer, why, attempts, timeout))
     }
 
     /// Whether a ping is answered.

@@ -1,16 +1,16 @@
 //! What the handles ask for, and what they are told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use dht_core::{Now, Overlay, RequestId};
+use dht_core::{Failure, Now, Overlay, RequestId};
 use dht_protocol::Event;
 use dht_query::{Finished, Progress, QueryId, StartError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{DIAL, Dial, Driver};
 use crate::{
-    Order, Pong, Role, Transport,
-    command::{Caller, Command, Goal},
+    Answered, Order, Role, Transport,
+    command::{Caller, Command, Goal, Met},
 };
 
 impl<O: Overlay, T: Transport<O>> Driver<O, T> {
@@ -19,17 +19,19 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         match command {
             Command::Start { goal, options, caller } => self.start(now, goal, options, caller),
             // Dropped while it waited for its turn.
-            Command::Ping { done, .. } if done.is_closed() => {}
-            Command::Dial { done, .. } if done.is_closed() => {}
-            Command::Ping { to, timeout, done } => {
-                let id = self.node.ping(now, to, timeout);
-                self.pings.insert(id, done);
+            Command::Ask { done, .. } if done.is_closed() => {}
+            Command::Dial { done, .. } | Command::Greet { done, .. } if done.is_closed() => {}
+            Command::Ask { to, request, timeout, done } => {
+                let id = self.node.ask(now, to, request, timeout);
+                self.asks.insert(id, done);
             }
             Command::Dial { to, timeout, done } => {
-                let id = RequestId(DIAL | self.next_dial);
-                self.next_dial += 1;
-                self.dials.insert(id, Dial { started: now.mono, deadline: now.mono + timeout, done });
+                let id = self.dial(now, timeout, done);
                 self.transport.order(Order::Dial { id, to });
+            }
+            Command::Greet { addr, timeout, done } => {
+                let id = self.dial(now, timeout, done);
+                self.transport.order(Order::Greet { id, addr });
             }
             Command::Refresh { forced, done } => {
                 let id = self.node.refresh(now, forced);
@@ -65,6 +67,18 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             Command::Visit(visit) => visit(&mut self.node, now),
             Command::Close(done) => self.closing.push(done),
         }
+    }
+
+    fn dial(
+        &mut self,
+        now: Now,
+        timeout: Duration,
+        done: oneshot::Sender<Result<Met<O>, Failure>>,
+    ) -> RequestId {
+        let id = RequestId(DIAL | self.next_dial);
+        self.next_dial += 1;
+        self.dials.insert(id, Dial { started: now.mono, deadline: now.mono + timeout, done });
+        id
     }
 
     pub(super) fn start(
@@ -116,11 +130,11 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             // Its end comes in this turn, and finds the caller still there: see `on_finished`.
             self.node.cancel(now, id);
         }
-        let Self { pings, dials, node, transport, .. } = self;
-        pings.retain(|id, done| {
+        let Self { asks, dials, node, transport, .. } = self;
+        asks.retain(|id, done| {
             let wanted = !done.is_closed();
             if !wanted {
-                node.forget_ping(*id);
+                node.forget(*id);
             }
             wanted
         });
@@ -143,9 +157,10 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
     pub(super) fn on_event(&mut self, event: Event<O>) {
         match &event {
             Event::Progress(id, progress) => self.on_progress(*id, progress),
-            Event::Pinged { id, result, attempts } => {
-                if let Some(done) = self.pings.remove(id) {
-                    let _ = done.send(Pong { result: *result, attempts: *attempts });
+            Event::Answered { id, result, attempts } => {
+                if let Some(done) = self.asks.remove(id) {
+                    // The caller may have lost interest.
+                    let _ = done.send(Answered { result: result.clone(), attempts: *attempts });
                 }
             }
             Event::Table(table) => self.on_table_event(table),

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use dht_core::{Contact, ErrorKind, Now, Observation, Overlay, Request};
-use dht_protocol::Served;
+use dht_core::{Contact, ErrorKind, Now, Observation, Overlay, Request, Response};
+use dht_protocol::{Load, Refusal, Served};
 use dht_query::StartError;
-use dht_records::{Lease, TooMany};
+use dht_records::{Lease, Stored, TooMany};
 
-use super::Driver;
+use super::{Dial, Driver};
 use crate::{
     Incoming, ReplyToken, Transport,
+    command::Met,
     jobs::{Job, Page},
 };
 
@@ -17,23 +18,31 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
     pub(super) fn on_incoming(&mut self, now: Now, incoming: Incoming<O>) {
         match incoming {
             Incoming::Answer { id, response } => match self.dials.remove(&id) {
-                Some(dial) => {
-                    let _ = dial.done.send(Ok(now.mono.since(dial.started)));
-                }
+                Some(dial) => dial.met(now, None),
                 None => self.node.on_response(now, id, response),
             },
+            Incoming::Greeted { id, contact } => {
+                if let Some(dial) = self.dials.remove(&id) {
+                    dial.met(now, Some(contact));
+                }
+            }
             Incoming::Failure { id, why } => match self.dials.remove(&id) {
                 Some(dial) => {
                     let _ = dial.done.send(Err(why));
                 }
                 None => self.node.on_failure(now, id, why),
             },
-            Incoming::Request { token, from, request } => self.on_request(now, token, &from, request),
+            Incoming::Request { token, from, serves, request } => {
+                self.on_request(now, token, &from, request);
+                if serves {
+                    self.node.on_asker(now, from);
+                }
+            }
             Incoming::Peer { contact, serves } => self.node.on_peer(now, contact, serves),
             Incoming::Disconnected(peer) => self.node.on_disconnected(&peer),
             Incoming::Connections(open) => self.sink.observe(&Observation::Connections { open }),
-            Incoming::Local(addr) => {
-                self.node.set_addr(addr);
+            Incoming::Local(contact) => {
+                self.node.set_local(now, contact);
                 self.local.send_replace(self.node.local().clone());
             }
             Incoming::Reachable(reachable) => {
@@ -46,17 +55,40 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
 
     pub(super) fn on_request(&mut self, now: Now, token: ReplyToken, from: &Contact<O>, request: Request<O>) {
         match self.node.serve(now, from, request) {
-            Served::Answer(response) => self.transport.reply(token, Some(response)),
-            Served::Refused(_) => self.transport.reply(token, None),
+            Served::Answer(response) => self.answer(token, response),
+            Served::Refused(refusal) => self.transport.reply(token, Err(refusal)),
             Served::Load(load) => {
-                let job = self.jobs.load(&self.store, token, load, now);
-                self.take_or_refuse(token, job);
+                let mut found = std::mem::take(&mut self.found);
+                if self.store.load_now(&load.query, now, &mut found) {
+                    self.on_loaded(now, token, load, found.drain(..));
+                    self.found = found;
+                } else {
+                    let job = self.jobs.load(&self.store, token, load, now);
+                    self.take_or_refuse(token, job);
+                }
             }
             Served::Save(save) => {
                 let job = self.jobs.save(&self.store, token, save, self.node.validator(), now);
                 self.take_or_refuse(token, job);
             }
         }
+    }
+
+    fn on_loaded(
+        &mut self,
+        now: Now,
+        token: ReplyToken,
+        load: Load<O>,
+        found: impl IntoIterator<Item = Stored<O>>,
+    ) {
+        let (response, observation) = load.answer(found, &**self.node.rules(), &**self.node.validator(), now);
+        self.sink.observe(&observation);
+        self.answer(token, response);
+    }
+
+    fn answer(&mut self, token: ReplyToken, mut response: Response<O>) {
+        self.transport.reply(token, Ok(&mut response));
+        self.node.recycle(response);
     }
 
     /// A job may have ended at once (a store in memory), may run, or found no place.
@@ -66,7 +98,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
             Ok(None) => {}
             Err(_) => {
                 self.sink.observe(&Observation::Error { kind: ErrorKind::Capacity, peer: None });
-                self.transport.reply(token, None);
+                self.transport.reply(token, Err(Refusal::Unavailable));
             }
         }
     }
@@ -76,16 +108,14 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
         match job {
             Job::Loaded { token, load, found } => {
                 self.observe_store_error(found.as_ref().err());
-                let rules = self.node.rules().clone();
-                let validator = self.node.validator().clone();
-                let (response, observation) = load.answer(found, &*rules, &*validator, now);
-                self.sink.observe(&observation);
-                self.transport.reply(token, Some(response));
+                self.on_loaded(now, token, load, found.unwrap_or_default());
             }
             Job::Saved { token, save, saved } => {
                 self.observe_store_error(saved.as_ref().err());
-                let answer = self.node.settle(save, &saved);
-                self.transport.reply(token, answer.ok());
+                match self.node.settle(save, &saved) {
+                    Ok(response) => self.answer(token, response),
+                    Err(refusal) => self.transport.reply(token, Err(refusal)),
+                }
             }
             Job::Local { query, options, caller, found } => {
                 self.observe_store_error(found.as_ref().err());
@@ -153,5 +183,12 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
                 rules.present(&stored, now)
             })
             .collect()
+    }
+}
+
+impl<O: Overlay> Dial<O> {
+    fn met(self, now: Now, contact: Option<Contact<O>>) {
+        // The caller may have lost interest.
+        let _ = self.done.send(Ok(Met { contact, took: now.mono.since(self.started) }));
     }
 }

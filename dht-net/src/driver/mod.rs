@@ -8,15 +8,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use dht_core::{Contact, Failure, InvalidConfig, Mono, Now, Overlay, RequestId, Sink};
 use dht_protocol::{Event, Node, Output};
 use dht_query::QueryId;
-use dht_records::Store;
+use dht_records::{Store, Stored};
 use dht_routing::{BootstrapId, RefreshId, RefreshReport};
 use futures::FutureExt;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use crate::{
-    Clock, Handle, Incoming, Mode, Pong, Role, Transport,
+    Answered, Clock, Handle, Incoming, Mode, Role, Transport,
     announce::Announcer,
-    command::{Bootstrapped, Caller, Command},
+    command::{Bootstrapped, Caller, Command, Met},
     handle::Shared,
     jobs::Jobs,
 };
@@ -61,13 +61,15 @@ struct Driver<O: Overlay, T> {
     jobs: Jobs<O>,
     announcer: Announcer<O>,
     callers: BTreeMap<QueryId, Caller<O>>,
-    pings: BTreeMap<RequestId, oneshot::Sender<Pong>>,
-    dials: BTreeMap<RequestId, Dial>,
+    asks: BTreeMap<RequestId, oneshot::Sender<Answered<O>>>,
+    dials: BTreeMap<RequestId, Dial<O>>,
     refreshes: BTreeMap<RefreshId, oneshot::Sender<RefreshReport>>,
     bootstraps: BTreeMap<BootstrapId, oneshot::Sender<Bootstrapped<O>>>,
     next_dial: u64,
     next_sweep: Mono,
     next_tick: Mono,
+    /// What the store found for the request that is being answered; its memory is used again.
+    found: Vec<Stored<O>>,
     /// Who asked for the end, and is told when it has come.
     closing: Vec<oneshot::Sender<()>>,
 }
@@ -80,10 +82,10 @@ enum Taken {
     End,
 }
 
-struct Dial {
+struct Dial<O: Overlay> {
     started: Mono,
     deadline: Mono,
-    done: oneshot::Sender<Result<Duration, Failure>>,
+    done: oneshot::Sender<Result<Met<O>, Failure>>,
 }
 
 /// Starts a node on a transport. The task ends when the last handle is dropped or [`Handle::close`] is called.
@@ -138,13 +140,14 @@ pub fn spawn<O: Overlay, T: Transport<O>>(
         reachable: None,
         announcer,
         callers: BTreeMap::new(),
-        pings: BTreeMap::new(),
+        asks: BTreeMap::new(),
         dials: BTreeMap::new(),
         refreshes: BTreeMap::new(),
         bootstraps: BTreeMap::new(),
         next_dial: 0,
         next_sweep: now.mono + config.sweep_interval,
         next_tick: now.mono,
+        found: Vec::new(),
         closing: Vec::new(),
         config,
     };

@@ -243,7 +243,9 @@ impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
         let local = O::pack(local);
         if local != self.local {
             self.local = local.clone();
-            self.hub.report(Incoming::Local(local)).await;
+            if let Some(peer) = O::from_libp2p(self.swarm.local_peer_id()) {
+                self.hub.report(Incoming::Local(Contact::new(peer, local))).await;
+            }
         }
     }
 

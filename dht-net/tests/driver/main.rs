@@ -117,7 +117,8 @@ async fn close_answers_everybody_who_waits() {
     let mut mute = hub.join(at(2));
     mute.order(Order::Serve(true));
     let handle = node.handle.clone();
-    let waiting = tokio::spawn(async move { handle.ping(at(2), Duration::from_secs(3600)).await });
+    let waiting =
+        tokio::spawn(async move { handle.ask(at(2), Request::Ping, Duration::from_secs(3600)).await });
     tokio::task::yield_now().await;
     node.handle.close().await;
     assert_eq!(waiting.await.unwrap(), Err(RunError::Closed));
@@ -138,7 +139,7 @@ fn holder(hub: &Hub<Tiny>, peer: u8, release: Arc<tokio::sync::Notify>) -> Arc<A
                 release.notified().await;
                 response.items.push(item);
             }
-            holder.reply(token, Some(response));
+            holder.reply(token, Ok(&mut response));
         }
     });
     puts

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -34,7 +35,7 @@ impl Rules<Tiny> for Open {
     fn show(&self, contact: &Contact<Tiny>, _: &Contact<Tiny>) -> Option<u16> {
         Some(contact.addr)
     }
-    fn ticket(&self, _: &Contact<Tiny>, _: &TinyQuery, _: Now) -> Option<Infallible> {
+    fn ticket(&self, _: &Contact<Tiny>, _: &TinyQuery, _: usize, _: Now) -> Option<Infallible> {
         None
     }
     fn redeem(
@@ -231,14 +232,14 @@ impl Transport<Tiny> for SlowEnd {
     fn forget(&mut self, id: RequestId) {
         self.0.forget(id);
     }
-    fn reply(&mut self, token: ReplyToken, response: Option<Response<Tiny>>) {
-        self.0.reply(token, response);
+    fn reply(&mut self, token: ReplyToken, answer: Result<&mut Response<Tiny>, Refusal>) {
+        self.0.reply(token, answer);
     }
     fn order(&mut self, order: Order<Tiny>) {
         self.0.order(order);
     }
-    async fn next(&mut self) -> Incoming<Tiny> {
-        self.0.next().await
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<Tiny>> {
+        self.0.poll_next(cx)
     }
     async fn close(&mut self) {
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -7,6 +7,7 @@ use dht_net::{
     Incoming, Order, ReplyToken, Transport,
     libp2p::{Config, Libp2p, Scope},
 };
+use dht_protocol::Refusal;
 use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +16,14 @@ use super::dialect::{Addrs, Echoes, Id, Net};
 pub type Host = Libp2p<Net, Echoes>;
 type Answers = Vec<(ReplyToken, Option<Response<Net>>)>;
 type Held = Vec<(ReplyToken, Request<Net>)>;
+
+/// Answers, or refuses.
+pub fn reply(host: &mut Host, token: ReplyToken, response: Option<Response<Net>>) {
+    match response {
+        Some(mut response) => host.reply(token, Ok(&mut response)),
+        None => host.reply(token, Err(Refusal::NotAdmitted)),
+    }
+}
 
 /// A server on the loopback interface.
 pub fn config() -> Config {
@@ -102,9 +111,9 @@ impl Server {
             loop {
                 tokio::select! {
                     incoming = host.next() => match incoming {
-                        Incoming::Request { token, from, request } => {
+                        Incoming::Request { token, from, request, .. } => {
                             for (token, response) in serve(&from.peer, token, &request, &mut held) {
-                                host.reply(token, response);
+                                reply(&mut host, token, response);
                             }
                         }
                         other => drop(tell.try_send(other)),

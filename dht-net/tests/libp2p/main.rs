@@ -40,7 +40,7 @@ async fn a_request_is_answered_and_both_learn_who_the_other_is() {
                 seen.push("peer");
             }
             Incoming::Connections(n) => assert_eq!(n, 1),
-            Incoming::Local(addrs) => assert_eq!(addrs.0, client.listen_addrs()),
+            Incoming::Local(local) => assert_eq!(local.addr.0, client.listen_addrs()),
             other => panic!("{other:?}"),
         }
     }
@@ -267,7 +267,7 @@ async fn listening_fails_with_the_address_and_the_cause() {
 async fn announced_addresses_replace_those_found_out() {
     let announce: Vec<Multiaddr> = vec!["/ip4/203.0.113.7/tcp/4001".parse().unwrap()];
     let mut server = Server::echo(Config { announce: announce.clone(), ..config() }).await;
-    server.until(|incoming| matches!(incoming, Incoming::Local(addrs) if addrs.0 == announce)).await;
+    server.until(|incoming| matches!(incoming, Incoming::Local(local) if local.addr.0 == announce)).await;
     let mut client = host(config()).await;
     client.send(RequestId(0), server.contact(), find("x"));
     loop {
@@ -323,7 +323,9 @@ async fn two_that_dial_each_other_at_once_both_get_their_answers() {
                 incoming = within(b.next()) => (&mut b, &mut got_b, incoming),
             };
             match incoming {
-                Incoming::Request { token, request, .. } => host.reply(token, harness::echo(&request)),
+                Incoming::Request { token, request, .. } => {
+                    harness::reply(host, token, harness::echo(&request))
+                }
                 Incoming::Answer { id, .. } => *got |= id.0 == round,
                 Incoming::Failure { why, .. } => panic!("{why}"),
                 _ => {}

@@ -327,14 +327,14 @@ fn bootstrap_without_anybody_there_fails_with_who_was_tried() {
 fn a_ping_tells_the_round_trip_or_why_not() {
     let mut world = network(4);
     world.events(3);
-    world.with(3, |node, now| node.ping(now, at(17), Duration::from_secs(5)));
-    world.with(3, |node, now| node.ping(now, Contact::new(18, 1018), Duration::from_secs(5)));
+    world.with(3, |node, now| node.ask(now, at(17), Request::Ping, Duration::from_secs(5)));
+    world.with(3, |node, now| node.ask(now, Contact::new(18, 1018), Request::Ping, Duration::from_secs(5)));
     world.run(Duration::from_secs(60));
     let results: Vec<bool> = world
         .events(3)
         .into_iter()
         .filter_map(|event| match event {
-            Event::Pinged { result, .. } => Some(result.is_ok()),
+            Event::Answered { result, .. } => Some(result.is_ok()),
             _ => None,
         })
         .collect();

@@ -104,7 +104,7 @@ fn apply(node: &mut Node<Tiny>, now: Now, seen: &mut Seen, input: Input) {
 fn act(node: &mut Node<Tiny>, now: Now, seen: &mut Seen, input: Input) {
     match input {
         Input::Ping(peer) if peer != 1 => {
-            node.ping(now, at(peer), Duration::from_secs(5));
+            node.ask(now, at(peer), Request::Ping, Duration::from_secs(5));
         }
         Input::Refresh(forced) => {
             node.refresh(now, forced);

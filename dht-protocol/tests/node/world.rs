@@ -39,7 +39,7 @@ impl Rules<Tiny> for Open {
     fn show(&self, contact: &Contact<Tiny>, _: &Contact<Tiny>) -> Option<u16> {
         contact.is_located().then_some(contact.addr)
     }
-    fn ticket(&self, _: &Contact<Tiny>, _: &TinyQuery, _: Now) -> Option<std::convert::Infallible> {
+    fn ticket(&self, _: &Contact<Tiny>, _: &TinyQuery, _: usize, _: Now) -> Option<std::convert::Infallible> {
         None
     }
     fn redeem(
@@ -266,7 +266,7 @@ impl World {
                 Served::Answer(response) => Ok(response),
                 Served::Load(load) => {
                     let found = block_on(member.store.load(&load.query, now));
-                    Ok(load.answer(found, &Open, &Versions, now).0)
+                    Ok(load.answer(found.unwrap_or_default(), &Open, &Versions, now).0)
                 }
                 Served::Save(save) => {
                     let saving =

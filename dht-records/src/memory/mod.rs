@@ -112,7 +112,14 @@ impl<O: Overlay> MemoryStore<O> {
 #[async_trait]
 impl<O: Overlay> Store<O> for MemoryStore<O> {
     async fn load(&self, query: &O::Query, now: Now) -> Result<Vec<Stored<O>>, StoreError> {
-        Ok(self.shelf.lock().load(query, now.wall))
+        let mut found = Vec::new();
+        self.load_now(query, now, &mut found);
+        Ok(found)
+    }
+
+    fn load_now(&self, query: &O::Query, now: Now, found: &mut Vec<Stored<O>>) -> bool {
+        self.shelf.lock().load(query, now.wall, found);
+        true
     }
 
     async fn save(

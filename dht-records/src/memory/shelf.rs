@@ -56,10 +56,10 @@ impl<O: Overlay> Shelf<O> {
         }
     }
 
-    pub(super) fn load(&mut self, query: &O::Query, wall: Wall) -> Vec<Stored<O>> {
+    pub(super) fn load(&mut self, query: &O::Query, wall: Wall, found: &mut Vec<Stored<O>>) {
         let now = self.clock.read(wall);
-        let Some(id) = self.find_live(query, now) else { return Vec::new() };
-        self.rows[id as usize].entries.iter().map(|entry| self.stored(entry)).collect()
+        let Some(id) = self.find_live(query, now) else { return };
+        found.extend(self.rows[id as usize].entries.iter().map(|entry| self.stored(entry)));
     }
 
     pub(super) fn save(
@@ -192,12 +192,9 @@ impl<O: Overlay> Shelf<O> {
         if judge.check(&row.query, &held.item, now).is_err() {
             return self.replace(id, at, entry);
         }
-        let pair = [held.item.clone(), entry.item];
-        let best = judge.best(&row.query, &pair);
-        if best != Some(1) {
-            return Ok(Saved::Worse);
+        if let Err(conflict) = judge.supersedes(&row.query, &held.item, &entry.item) {
+            return Ok(Saved::Worse(conflict));
         }
-        [_, entry.item] = pair;
         // The slot's holder has stood here since then, whatever it said.
         entry.since = held.since;
         self.replace(id, at, entry)

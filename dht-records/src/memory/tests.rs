@@ -6,7 +6,7 @@ use dht_core::{Key, Now, Overlay, Wall};
 use futures::executor::block_on;
 
 use super::{MemoryConfig, MemoryStore};
-use crate::{Bound, Invalid, Lease, Saved, Statistics, Store, StoreError, Stored, Validator};
+use crate::{Bound, Conflict, Invalid, Lease, Saved, Statistics, Store, StoreError, Stored, Validator};
 
 mod model;
 
@@ -152,9 +152,9 @@ fn save_keeps_the_better_and_renews_the_same() {
     assert_eq!(bench.save(4, item(1, 5), 110), Ok(Saved::Refreshed));
     assert_eq!(bench.load(4, 110)[0].expires, Wall::from_secs(1_110));
     assert_eq!(bench.load(4, 110)[0].received, Wall::from_secs(110));
-    assert_eq!(bench.save(4, item(1, 4), 120), Ok(Saved::Worse));
+    assert_eq!(bench.save(4, item(1, 4), 120), Ok(Saved::Worse(Conflict::Older)));
     let twin = Item { weight: 11, ..item(1, 5) };
-    assert_eq!(bench.save(4, twin, 120), Ok(Saved::Worse), "equal, but not the one we have");
+    assert_eq!(bench.save(4, twin, 120), Ok(Saved::Worse(Conflict::Older)), "equal, but not the one we have");
     assert_eq!(bench.load(4, 120)[0].expires, Wall::from_secs(1_110), "a refused one renews nothing");
     assert_eq!(bench.save(4, item(1, 6), 130), Ok(Saved::Better));
     assert_eq!(bench.load(4, 130)[0].item, item(1, 6));
@@ -168,7 +168,7 @@ fn save_keeps_the_better_and_renews_the_same() {
 fn a_held_item_that_became_invalid_gives_way_to_a_worse_one() {
     let bench = Bench::new(MemoryConfig::default());
     bench.save(4, Item { valid_until: 50, ..item(1, 9) }, 10).unwrap();
-    assert_eq!(bench.save(4, item(1, 1), 49), Ok(Saved::Worse));
+    assert_eq!(bench.save(4, item(1, 1), 49), Ok(Saved::Worse(Conflict::Older)));
     assert_eq!(bench.save(4, item(1, 1), 50), Ok(Saved::Better));
 }
 

@@ -49,7 +49,7 @@ impl Dht<Ipfs> {
         let item = Item::Value(Record::new(key, value));
         self.handle.validator().check(&query, &item, self.handle.now()).map_err(PutError::Invalid)?;
         let local = self.handle.keep(query.clone(), item.clone(), true).await?;
-        if local == Saved::Worse {
+        if matches!(local, Saved::Worse(_)) {
             return Err(PutError::Worse);
         }
         if self.call.local_only {

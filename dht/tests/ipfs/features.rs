@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use dht::{
         Incoming, Order, ReplyToken, Transport,
         memory::{Hub, Memory},
     },
+    protocol::Refusal,
     records::{Invalid, StoreError},
     routing::Rejected,
 };
@@ -236,15 +238,15 @@ impl Transport<Ipfs> for Spy {
     fn forget(&mut self, id: RequestId) {
         self.inner.forget(id);
     }
-    fn reply(&mut self, token: ReplyToken, response: Option<Response<Ipfs>>) {
-        self.inner.reply(token, response);
+    fn reply(&mut self, token: ReplyToken, answer: Result<&mut Response<Ipfs>, Refusal>) {
+        self.inner.reply(token, answer);
     }
     fn order(&mut self, order: Order<Ipfs>) {
         self.orders.lock().expect("nobody panics with it").push(order.clone());
         self.inner.order(order);
     }
-    async fn next(&mut self) -> Incoming<Ipfs> {
-        self.inner.next().await
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<Ipfs>> {
+        self.inner.poll_next(cx)
     }
     async fn close(&mut self) {
         self.inner.close().await;

@@ -81,7 +81,7 @@ impl<O: Small> Rules<O> for Open {
     fn show(&self, contact: &Contact<O>, to: &Contact<O>) -> Option<u16> {
         (contact.is_located() && contact.peer ^ 1 != to.peer).then_some(contact.addr)
     }
-    fn ticket(&self, to: &Contact<O>, _: &TinyQuery, _: Now) -> Option<O::Ticket> {
+    fn ticket(&self, to: &Contact<O>, _: &TinyQuery, _: usize, _: Now) -> Option<O::Ticket> {
         O::ticket(to.peer)
     }
     fn redeem(
@@ -221,7 +221,7 @@ impl<O: Small> Run<O> {
                     assert!(finished.closest.iter().all(|contact| contact.peer != LOCAL));
                     *self.queries.get_mut(&id.0).expect("a query of ours ends") += 1;
                 }
-                Output::Event(Event::Pinged { id, .. }) => *self.pings.entry(id).or_default() += 1,
+                Output::Event(Event::Answered { id, .. }) => *self.pings.entry(id).or_default() += 1,
                 Output::Event(_) | Output::Observed(_) => {}
                 Output::Wait(until) => {
                     assert!(until.is_none_or(|at| at > self.now.mono), "it waits for the past");
@@ -374,13 +374,13 @@ impl<O: Small> Run<O> {
             Served::Load(load) => {
                 let stored = Stored { item, received: self.now.wall, expires: Wall(Duration::MAX) };
                 let rules: &dyn Rules<O> = &Open;
-                load.answer(Ok(vec![stored]), rules, &Versions, self.now).0
+                load.answer([stored], rules, &Versions, self.now).0
             }
             Served::Save(save) => {
                 assert_ne!(item.version, 0, "what is invalid is not stored");
                 let saved = match kind >> 4 & 3 {
                     0 => Err(StoreError::Backend("full".into())),
-                    1 => Ok(Saved::Worse),
+                    1 => Ok(Saved::Worse(dht_records::Conflict::Older)),
                     _ => Ok(Saved::New),
                 };
                 let answer = self.node.settle(save, &saved);

@@ -150,7 +150,7 @@ impl Run {
         let saved = block_on(self.store.save(&query, item.clone(), lease, &Versions, self.now));
         let Ok(saved) = saved else { return };
         assert!(size <= self.config.max_item_bytes && ends > self.now.wall);
-        if saved == Saved::Worse {
+        if matches!(saved, Saved::Worse(_)) {
             return;
         }
         assert!(self.load(&query).iter().any(|stored| stored.item == item), "what was taken is there");

@@ -6,7 +6,7 @@ use dht_core::{Overlay, Wall};
 use proptest::prelude::*;
 
 use super::{Bench, Highest, Item, Wide, at};
-use crate::{Bound, Lease, MemoryConfig, Saved, StoreError, Validator};
+use crate::{Bound, Conflict, Lease, MemoryConfig, Saved, StoreError, Validator};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -114,7 +114,7 @@ impl Model {
         }
         if Highest.check(&new.query, &held.item, at(now)).is_ok() {
             if new.item.version <= held.item.version {
-                return Ok(Saved::Worse);
+                return Ok(Saved::Worse(Conflict::Older));
             }
             new.since = held.since;
         }
