@@ -254,6 +254,12 @@ impl<O: Overlay> Bootstrap<O> {
         self.queue = contacts.into();
     }
 
+    /// Asks no contact from now on that is not to be kept.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Contact<O>) -> bool) {
+        self.queue.retain(&keep);
+        self.fallback.retain(&keep);
+    }
+
     /// A check ended, of whomever.
     pub(crate) fn resolved(&mut self, now: Mono, peer: &O::PeerId, outcome: Result<Duration, Failure>) {
         if let Some(tried) = self.report.tried.iter_mut().find(|tried| tried.peer == *peer) {

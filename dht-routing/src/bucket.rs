@@ -187,6 +187,11 @@ impl<O: Overlay> Bucket<O> {
         true
     }
 
+    /// The peers, and the candidates in waiting with the time of their last answer, worst first.
+    pub(crate) fn into_parts(self) -> (Vec<Entry<O>>, impl Iterator<Item = (Contact<O>, Option<Secs>)>) {
+        (self.entries, self.spares.into_iter().map(|spare| (spare.contact, spare.verified)))
+    }
+
     /// Takes the candidate that answered most recently, or else was heard of last.
     pub(crate) fn best_spare(&mut self) -> Option<Contact<O>> {
         self.spares.pop_back().map(|spare| spare.contact)
@@ -212,6 +217,12 @@ mod tests {
     use dht_core::testing::Tiny;
 
     use super::*;
+
+    impl<O: Overlay> Bucket<O> {
+        pub(crate) fn waiting(&self) -> impl Iterator<Item = &O::PeerId> {
+            self.spares.iter().map(|spare| &spare.contact.peer)
+        }
+    }
 
     fn at(secs: u64) -> Mono {
         Mono(Duration::from_secs(secs))

@@ -107,7 +107,8 @@ pub enum Removal {
     Filtered,
     /// Its round trips became longer than the latency tolerance.
     Latency,
-    /// The table was at its maximum and a nearer, emptier bucket needed the place.
+    /// Its place went to somebody else: to a nearer, emptier bucket while the table was at its maximum, or to older
+    /// peers of the bucket that it has under a new own name. Also said of a peer whose name the local one took.
     Displaced,
 }
 

@@ -32,6 +32,7 @@ mod config;
 mod event;
 mod lookup;
 mod refresh;
+mod rename;
 mod routing;
 mod table;
 mod upkeep;

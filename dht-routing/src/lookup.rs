@@ -9,9 +9,9 @@ use crate::{LookupId, check::GRACE};
 /// Who asked for a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// The refresh; of this prefix, or of the own key.
+    /// The refresh; of this prefix, or of the own key (also: of a key that no bucket stands for any more).
     Refresh(Option<u32>),
-    /// The bootstrap with this number, its lookup with that number; of this prefix, or of the own key.
+    /// The bootstrap with this number, its lookup with that number; of a prefix as above.
     Bootstrap(u64, usize, Option<u32>),
 }
 
@@ -34,6 +34,14 @@ impl Lookups {
     pub(crate) fn finish(&mut self, id: LookupId) -> Option<Purpose> {
         let i = self.running.iter().position(|(running, ..)| *running == id)?;
         Some(self.running.remove(i).2)
+    }
+
+    /// The own key changed after its first `shared` bits: what runs for a longer prefix aims at no bucket any more.
+    pub(crate) fn renamed(&mut self, shared: u32) {
+        for (_, _, purpose) in &mut self.running {
+            let (Purpose::Refresh(prefix) | Purpose::Bootstrap(_, _, prefix)) = purpose;
+            *prefix = prefix.filter(|prefix| *prefix < shared);
+        }
     }
 
     /// A lookup that was never reported.

@@ -41,6 +41,8 @@ pub(crate) struct Refresh<O: Overlay> {
     /// Peers whose outcome is under way.
     waiting: BTreeSet<O::PeerId>,
     looking: bool,
+    /// The lookup under way began under an earlier own name.
+    outdated: bool,
     /// No prefix beyond this one; a gap lowers it.
     last: u32,
     report: RefreshReport,
@@ -66,6 +68,7 @@ impl<O: Overlay> Refresh<O> {
             silent,
             waiting: BTreeSet::new(),
             looking: false,
+            outdated: false,
             last: max_prefix.min(O::Key::BITS - 1),
             report: RefreshReport { evicted, ..RefreshReport::default() },
         }
@@ -133,9 +136,21 @@ impl<O: Overlay> Refresh<O> {
     pub(crate) fn looked_up(&mut self, found: usize, table: &Table<O>) {
         self.looking = false;
         self.report.fruitless += usize::from(found == 0);
+        if std::mem::take(&mut self.outdated) {
+            return;
+        }
         match self.step {
             Step::Check | Step::Own => self.step = Step::Prefix(0),
             Step::Prefix(prefix) => self.leave(prefix, table),
+        }
+    }
+
+    /// The own name changed: what was looked up so far says little about the new neighbourhood.
+    pub(crate) fn renamed(&mut self, max_prefix: u32) {
+        self.outdated = self.looking;
+        self.last = max_prefix.min(O::Key::BITS - 1);
+        if self.step != Step::Check {
+            self.step = Step::Own;
         }
     }
 

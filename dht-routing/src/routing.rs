@@ -210,6 +210,8 @@ impl<O: Overlay> Routing<O> {
         if self.table.contains(place, peer) {
             self.alive(now, peer, rtt);
         } else if !check.barred {
+            // It may have left the table during its check and be in waiting since.
+            self.table.forget_spare(place, peer);
             // Every refusal is counted where it is decided; a checked peer has nobody to tell it to.
             let _ = self.enter(now.mono, place, check.contact, Some(rtt));
         }
@@ -259,7 +261,6 @@ impl<O: Overlay> Routing<O> {
     /// Puts a peer out, if it is in.
     fn evict(&mut self, place: Place, peer: &O::PeerId, cause: Removal) -> bool {
         let Some(contact) = self.table.remove(place, peer) else { return false };
-        self.counts.removed += 1;
         if matches!(cause, Removal::Failed(_)) && self.table.len() < self.config.low_water {
             self.lost.retain(|lost| lost.peer != *peer);
             self.lost.push_back(contact);
@@ -267,14 +268,20 @@ impl<O: Overlay> Routing<O> {
                 self.lost.pop_front();
             }
         }
-        self.tell(Event::Removed { peer: peer.clone(), cause });
+        self.gone(peer.clone(), cause);
+        true
+    }
+
+    /// A peer left: tells it, and that the table is empty if so.
+    pub(crate) fn gone(&mut self, peer: O::PeerId, cause: Removal) {
+        self.counts.removed += 1;
+        self.tell(Event::Removed { peer, cause });
         if self.table.is_empty() {
             self.calendar.emptied();
             if self.bootstraps.is_empty() {
                 self.tell(Event::BootstrapNeeded);
             }
         }
-        true
     }
 
     /// Puts out whom the filter no longer admits; says how many.

@@ -110,6 +110,10 @@ impl<O: Overlay> Table<O> {
         (bucket < O::Key::BITS).then_some(Place { bucket: bucket as usize, prefix })
     }
 
+    fn bucket_len(&self, bucket: usize) -> usize {
+        self.buckets.get(bucket).map_or(0, Bucket::len)
+    }
+
     fn position(&self, place: Place, peer: &O::PeerId) -> Option<usize> {
         self.buckets.get(place.bucket)?.position(place.prefix, peer)
     }
@@ -150,7 +154,7 @@ impl<O: Overlay> Table<O> {
 
     /// Whether one more peer would find a place, at the expense of a farther one if need be.
     pub(crate) fn has_room(&self, place: Place) -> Result<(), Rejected> {
-        let len = self.buckets.get(place.bucket).map_or(0, Bucket::len);
+        let len = self.bucket_len(place.bucket);
         let room =
             len < self.k && (self.len < self.max_size || self.displaceable(place.bucket, len).is_some());
         if room { Ok(()) } else { Err(Rejected::Capacity { bucket: place.bucket as u32 }) }
@@ -166,17 +170,20 @@ impl<O: Overlay> Table<O> {
     ) -> Option<Contact<O>> {
         let mut displaced = None;
         if self.len >= self.max_size {
-            let len = self.buckets.get(place.bucket).map_or(0, Bucket::len);
+            let len = self.bucket_len(place.bucket);
             let from = self.displaceable(place.bucket, len)?;
             displaced = self.buckets[from].newest().map(|i| self.take(from, i).contact);
         }
         let seen = Secs::of(now);
-        let entry = Entry { contact, rtt: Rtt::new(rtt), seen, added: seen };
+        self.push(place, Entry { contact, rtt: Rtt::new(rtt), seen, added: seen });
+        displaced
+    }
+
+    fn push(&mut self, place: Place, entry: Entry<O>) {
         let k = self.k;
         self.bucket_mut(place.bucket).push(place.prefix, entry, k);
         self.len += 1;
         self.occupied |= flag(place.bucket);
-        displaced
     }
 
     /// Takes the peer out.
@@ -236,6 +243,42 @@ impl<O: Overlay> Table<O> {
         self.pending -= 1;
     }
 
+    /// Sorts everybody anew under another own name, with at most `limit` candidates in waiting for each bucket, and
+    /// nobody expected in any. Says who left.
+    pub(crate) fn rename(&mut self, local: O::PeerId, limit: usize) -> Vec<O::PeerId> {
+        let new = Self::new(local, self.k, self.max_size);
+        let shared = self.key.common_prefix_len(&new.key) as usize;
+        let old = std::mem::replace(self, new);
+        let (mut entries, mut spares) = (Vec::with_capacity(old.len), Vec::with_capacity(old.spares));
+        for (i, bucket) in old.buckets.into_iter().enumerate() {
+            // Only the buckets before the first changed bit cover the keys that they covered before.
+            if let Some(at) = bucket.refreshed.filter(|_| i < shared) {
+                self.bucket_mut(i).refreshed = Some(at);
+            }
+            let (members, waiting) = bucket.into_parts();
+            entries.extend(members);
+            spares.extend(waiting);
+        }
+        entries.sort_by_key(|entry| entry.added);
+        let mut left = Vec::new();
+        for entry in entries {
+            let place = self.place(&entry.contact.peer);
+            match place.filter(|place| self.bucket_len(place.bucket) < self.k) {
+                Some(place) => self.push(place, entry),
+                None => {
+                    left.push(entry.contact.peer.clone());
+                    spares.push((entry.contact, Some(entry.seen)));
+                }
+            }
+        }
+        for (contact, verified) in spares {
+            if let Some(place) = self.place(&contact.peer) {
+                self.offer(place, contact, verified.map(Secs::mono), limit);
+            }
+        }
+        left
+    }
+
     pub(crate) fn get(&self, peer: &O::PeerId) -> Option<EntryView<'_, O>> {
         let place = self.place(peer)?;
         let i = self.position(place, peer)?;
@@ -260,5 +303,34 @@ fn view<O: Overlay>(bucket: usize, entry: &Entry<O>) -> EntryView<'_, O> {
         rtt: entry.rtt.get(),
         last_seen: entry.seen.mono(),
         added: entry.added.mono(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    impl<O: Overlay> Table<O> {
+        /// Counts everything anew and compares it with the books.
+        pub(crate) fn audit(&self) {
+            let mut known = BTreeSet::new();
+            for (i, bucket) in self.buckets.iter().enumerate() {
+                assert_eq!(bucket.is_empty(), self.occupied & flag(i) == 0 || i >= 64);
+                let members = bucket.entries().iter().map(|entry| &entry.contact.peer);
+                for (peer, prefix) in members.clone().zip(bucket.prefixes()) {
+                    assert_eq!(*prefix, O::peer_key(peer).prefix64());
+                }
+                for peer in members.chain(bucket.waiting()) {
+                    assert_eq!(self.place(peer).map(|place| place.bucket), Some(i), "{peer} is elsewhere");
+                    assert!(known.insert(peer.clone()), "{peer} is here twice");
+                }
+            }
+            let sum = |count: fn(&Bucket<O>) -> usize| self.buckets.iter().map(count).sum::<usize>();
+            assert_eq!(self.len, sum(Bucket::len));
+            assert_eq!(self.spares, sum(Bucket::spares));
+            assert_eq!(self.pending, sum(|bucket| bucket.pending as usize));
+        }
     }
 }

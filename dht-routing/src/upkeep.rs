@@ -211,7 +211,7 @@ impl<O: Overlay> Routing<O> {
         }
     }
 
-    fn request_refresh(&mut self, now: Mono, forced: bool) -> RefreshId {
+    pub(crate) fn request_refresh(&mut self, now: Mono, forced: bool) -> RefreshId {
         self.last_id += 1;
         let id = RefreshId(self.last_id);
         match &mut self.refresh {

@@ -4,6 +4,7 @@ mod bootstrap;
 mod check;
 mod properties;
 mod refresh;
+mod rename;
 mod table;
 mod wide;
 

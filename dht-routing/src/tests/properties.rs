@@ -20,6 +20,7 @@ enum Input {
     Refresh(bool),
     Bootstrap(Vec<u8>, Vec<u8>, bool),
     Auto(bool),
+    Rename(u8),
     Pass(u64),
 }
 
@@ -37,6 +38,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => any::<bool>().prop_map(Input::Refresh),
         1 => (few(), few(), any::<bool>()).prop_map(|(a, b, quick)| Input::Bootstrap(a, b, quick)),
         1 => any::<bool>().prop_map(Input::Auto),
+        1 => any::<u8>().prop_map(Input::Rename),
         2 => (0..100_000u64).prop_map(Input::Pass),
     ]
 }
@@ -93,6 +95,7 @@ impl Ledger {
                 self.bootstraps.insert(id);
             }
             Input::Auto(on) => routing.set_auto_refresh(*now, on),
+            Input::Rename(local) => routing.rename(*now, local),
             Input::Pass(ms) => *now = now.after(rtt(ms)),
         }
     }
@@ -143,6 +146,13 @@ impl Ledger {
             let local = Key([*self.routing.local()]);
             prop_assert_eq!(entry.bucket, entry.contact.key().common_prefix_len(&local));
         }
+        self.routing.table.audit();
+        let target = self.trace.len() as u8;
+        let mut expected: Vec<u8> = table.into_iter().collect();
+        expected.sort_by_key(|peer| peer ^ target);
+        let mut out = Vec::new();
+        self.routing.closest(&Key([target]), usize::MAX, &mut out);
+        prop_assert_eq!(out, contacts(expected));
         // Reports of checks the machine gave up are ignored, so only the live ones count.
         let live: Vec<_> =
             self.checks.iter().rev().take(statistics.checking).map(|(_, peer)| *peer).collect();
