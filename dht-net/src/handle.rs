@@ -2,7 +2,10 @@
 //!
 //! Dropping the future of a query, ping or dial cancels it; dropping the last handle closes the node.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use derive_where::derive_where;
 use dht_core::{Contact, ErrorKind, Failure, Now, Overlay, Request, Response};
@@ -80,7 +83,25 @@ pub struct Handle<O: Overlay> {
     pub(crate) shared: Arc<Shared<O>>,
 }
 
+/// A handle that does not keep the node running.
+#[derive_where(Clone)]
+pub struct WeakHandle<O: Overlay> {
+    shared: Weak<Shared<O>>,
+}
+
+impl<O: Overlay> WeakHandle<O> {
+    /// The handle, as long as somebody else holds the node.
+    pub fn upgrade(&self) -> Option<Handle<O>> {
+        self.shared.upgrade().map(|shared| Handle { shared })
+    }
+}
+
 impl<O: Overlay> Handle<O> {
+    /// The same node for tasks that are to end with it.
+    pub fn downgrade(&self) -> WeakHandle<O> {
+        WeakHandle { shared: Arc::downgrade(&self.shared) }
+    }
+
     /// Who this node is and where it can be reached.
     pub fn local(&self) -> Contact<O> {
         self.shared.local.borrow().clone()

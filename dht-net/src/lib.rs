@@ -18,7 +18,7 @@ mod transport;
 
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use driver::{DriverConfig, NodeEvent, spawn};
-pub use handle::{Answered, Handle, RunError};
+pub use handle::{Answered, Handle, RunError, WeakHandle};
 pub use mode::{Mode, Role};
 pub use search::Search;
 pub use transport::{Incoming, Order, ReplyToken, Transport};

@@ -150,6 +150,7 @@ impl<O: Overlay> Node<O> {
             if finished.reason == Reason::Complete {
                 // A complete lookup is as good as a refresh of the bucket it ended in.
                 self.routing.note_lookup(now, &asked.key);
+                self.size.learn(&asked.key, &finished.closest);
             }
             // Whoever cancels a query wants its traffic to end.
             if let Some(query) = asked.correct.filter(|_| finished.reason != Reason::Cancelled) {

@@ -17,6 +17,7 @@ mod output;
 mod rules;
 mod serve;
 mod served;
+mod size;
 
 pub use codec::{Malformed, StreamCodec};
 pub use config::Config;
@@ -25,3 +26,4 @@ pub use node::Node;
 pub use output::{Event, Output, Parts};
 pub use rules::{Refusal, Rules};
 pub use served::{Load, Save, Served};
+pub use size::NetworkSize;

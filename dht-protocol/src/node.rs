@@ -20,6 +20,7 @@ use crate::{
     book::Book,
     drive::{Asked, Errand},
     judge::Judged,
+    size::{NetworkSize, SizeEstimate},
 };
 
 /// One Kademlia node without its I/O.
@@ -37,6 +38,7 @@ pub struct Node<O: Overlay> {
     /// What callers' queries aim at; bounded by the queries that may run.
     pub(crate) asked: BTreeMap<QueryId, Asked<O>>,
     pub(crate) out: VecDeque<Output<O>>,
+    pub(crate) size: SizeEstimate,
     /// The memory of the last answer.
     pub(crate) spare: Response<O>,
 }
@@ -66,6 +68,7 @@ impl<O: Overlay> Node<O> {
             errands: BTreeMap::new(),
             asked: BTreeMap::new(),
             out: VecDeque::new(),
+            size: SizeEstimate::default(),
             spare: Response::default(),
         })
     }
@@ -277,6 +280,11 @@ impl<O: Overlay> Node<O> {
     /// The routing table.
     pub fn routing(&self) -> &Routing<O> {
         &self.routing
+    }
+
+    /// How large the network is, as far as the lookups of this node tell; `None` before there were enough.
+    pub fn network_size(&self) -> Option<NetworkSize> {
+        self.size.estimate()
     }
 
     /// The rules this node serves by.

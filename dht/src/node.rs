@@ -6,8 +6,10 @@ use derive_where::derive_where;
 use dht_core::{Contact, Failure, Overlay, Request};
 use dht_metrics::{Metrics, Snapshot};
 use dht_net::{Answered, Handle, Mode, NodeEvent, Role, RunError};
+use dht_protocol::NetworkSize;
 use dht_query::{Finished, QueryOptions};
 use dht_routing::{BootstrapOptions, BootstrapReport};
+use futures::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 
 use crate::{BootstrapError, LocalStore, PeerError, QueryError, Table, Trace};
@@ -31,9 +33,12 @@ pub struct CallOptions {
     pub local_only: bool,
 }
 
+/// Whom to join through. Asked at every bootstrap; on a network where only places are known it asks there who is at home.
+pub(crate) type Seeds<O> = Arc<dyn Fn(Handle<O>) -> BoxFuture<'static, Vec<Contact<O>>> + Send + Sync>;
+
 pub(crate) struct Shared<O: Network> {
     pub(crate) metrics: Arc<Metrics<O>>,
-    pub(crate) seeds: Arc<dyn Fn() -> Vec<Contact<O>> + Send + Sync>,
+    pub(crate) seeds: Seeds<O>,
     pub(crate) fallback: Vec<Contact<O>>,
     pub(crate) bootstrap: BootstrapOptions,
     pub(crate) query_timeout: Duration,
@@ -123,7 +128,7 @@ impl<O: Network> Dht<O> {
         }
         let local = self.local().peer;
         let others = |contacts: Vec<Contact<O>>| contacts.into_iter().filter(|c| c.peer != local).collect();
-        let seeds = others((self.shared.seeds)());
+        let seeds = others((self.shared.seeds)(self.handle.clone()).await);
         let fallback = others(self.shared.fallback.clone());
         let joined = self.handle.bootstrap(seeds, fallback, options).await?;
         let tried = match &joined {
@@ -256,6 +261,14 @@ impl<O: Network> Dht<O> {
         let spent = self.handle.now().mono.since(started);
         let timeout = self.call.timeout.map(|timeout| timeout.saturating_sub(spent));
         Ok((contact, self.with(CallOptions { timeout, ..self.call })))
+    }
+
+    /// How large the network is, as far as finished lookups tell; `None` before there were enough.
+    ///
+    /// # Errors
+    /// When the node is closed.
+    pub async fn network_size(&self) -> Result<Option<NetworkSize>, RunError> {
+        self.handle.visit(|node, _| node.network_size()).await
     }
 
     /// What this node did so far.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use dht_core::Contact;
 use dht_protocol::StreamCodec;
 use futures::StreamExt;
 use libp2p::{
