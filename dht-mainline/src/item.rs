@@ -136,12 +136,6 @@ impl Item {
     /// # Errors
     /// Why not.
     pub fn check(&self, target: &Key<20>) -> Result<(), ItemError> {
-        self.check_form(target)?;
-        self.signed.as_ref().map_or(Ok(()), |signed| signed.verify(&self.value))
-    }
-
-    /// The same without the signature.
-    pub(crate) fn check_form(&self, target: &Key<20>) -> Result<(), ItemError> {
         if self.value.len() > MAX_VALUE {
             return Err(ItemError::ValueTooBig);
         }
@@ -159,7 +153,7 @@ impl Item {
         if self.target() != *target {
             return Err(ItemError::Target);
         }
-        Ok(())
+        self.signed.as_ref().map_or(Ok(()), |signed| signed.verify(&self.value))
     }
 
     /// Whether the item, which was checked, may take the place of `stored` in the hands of somebody who expects `cas` there.

@@ -1,19 +1,16 @@
 //! The Mainline network as an [`Overlay`]: 160-bit keys that are used as they are, K of 8, stores by token.
 
 use std::{
-    cmp::Ordering,
-    fmt::{self, Debug, Display},
-    hash::{Hash, Hasher},
-    net::{IpAddr, SocketAddr},
+    fmt::{self, Display},
+    net::SocketAddr,
 };
 
-use bytes::Bytes;
 use dht_core::{
     Key, Overlay, Rng,
     rand_core::{Rng as _, SeedableRng},
 };
 
-use crate::{InfoHash, Item, NodeId, Token, address, item};
+use crate::{NodeId, Query, Record, Slot, Token, address};
 
 /// The Mainline dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,99 +35,6 @@ impl Display for Endpoint {
     }
 }
 
-/// What can be asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Query {
-    /// The peers of a swarm.
-    Peers(InfoHash),
-    /// The item under a point of the key space.
-    Item(ItemKey),
-}
-
-/// Where an item is, and what an answer leaves out.
-///
-/// Two keys with the same target are the same key: the target is a hash that the salt is part of.
-#[derive(Clone)]
-pub struct ItemKey {
-    target: Key<20>,
-    salt: Bytes,
-}
-
-impl ItemKey {
-    /// The item under this target: an immutable one, or a mutable one without salt.
-    pub fn new(target: Key<20>) -> Self {
-        Self { target, salt: Bytes::new() }
-    }
-
-    /// The mutable item of a key. Answers do not repeat the salt, so who asks must know it to check the signature.
-    pub fn mutable(key: &[u8; 32], salt: impl Into<Bytes>) -> Self {
-        let salt = salt.into();
-        Self { target: item::mutable_target(key, &salt), salt }
-    }
-
-    /// The point of the key space.
-    pub fn target(&self) -> &Key<20> {
-        &self.target
-    }
-
-    /// The salt, if it was given.
-    pub fn salt(&self) -> &Bytes {
-        &self.salt
-    }
-}
-
-impl Debug for ItemKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Display::fmt(&self.target, f)
-    }
-}
-
-impl PartialEq for ItemKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.target == other.target
-    }
-}
-
-impl Eq for ItemKey {}
-
-impl PartialOrd for ItemKey {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ItemKey {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.target.cmp(&other.target)
-    }
-}
-
-impl Hash for ItemKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.target.hash(state);
-    }
-}
-
-/// What can be stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
-    /// Somebody who takes part in a swarm.
-    Peer(Peer),
-    /// An item, and the sequence number that whoever sends it expects to replace.
-    Item(Item, Option<i64>),
-}
-
-/// Somebody who takes part in a swarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Peer {
-    /// Where.
-    pub addr: SocketAddr,
-    /// Whether he has everything.
-    pub seed: bool,
-    /// In an announcement: the port of the datagram counts, and not that of `addr`.
-    pub implied_port: bool,
-}
-
 impl Overlay for Mainline {
     type Key = Key<20>;
     type Target = Key<20>;
@@ -138,7 +42,7 @@ impl Overlay for Mainline {
     type Addr = Endpoint;
     type Query = Query;
     type Item = Record;
-    type Slot = Option<IpAddr>;
+    type Slot = Slot;
     type Ticket = Token;
     const TICKETED: bool = true;
 
@@ -160,8 +64,9 @@ impl Overlay for Mainline {
 
     fn target_of(query: &Query) -> Key<20> {
         match query {
-            Query::Peers(info_hash) => info_hash.key(),
-            Query::Item(key) => key.target,
+            Query::Peers(swarm) => swarm.info_hash.key(),
+            Query::Item(key) => *key.target(),
+            Query::Samples(target) => *target,
         }
     }
 
@@ -176,33 +81,23 @@ impl Overlay for Mainline {
         Key(target)
     }
 
-    /// One peer for each address of a swarm (BEP 33); an item is alone under its target.
-    fn slot(record: &Record) -> Option<IpAddr> {
-        match record {
-            Record::Peer(peer) => Some(peer.addr.ip()),
-            Record::Item(..) => None,
-        }
+    fn slot(record: &Record) -> Slot {
+        record.slot()
     }
 
     fn weight(record: &Record) -> usize {
-        match record {
-            Record::Peer(_) => size_of::<Peer>(),
-            Record::Item(item, _) => {
-                item.value.len()
-                    + item.signed.as_ref().map_or(0, |signed| size_of_val(signed) + signed.salt.len())
-            }
-        }
+        record.weight()
     }
 
     fn query_weight(query: &Query) -> usize {
-        let salt = if let Query::Item(key) = query { key.salt.len() } else { 0 };
+        let salt = if let Query::Item(key) = query { key.salt().len() } else { 0 };
         size_of::<Query>() + salt
     }
 
     fn item_group(record: &Record) -> Option<u64> {
         match record {
             Record::Peer(peer) => Some(address::group(peer.addr.ip())),
-            Record::Item(..) => None,
+            _ => None,
         }
     }
 
@@ -214,6 +109,7 @@ impl Overlay for Mainline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{InfoHash, Item, Peer};
     use dht_core::KadKey;
     use proptest::prelude::*;
 
@@ -232,17 +128,7 @@ mod tests {
         let node = NodeId([9; 20]);
         assert_eq!(Mainline::peer_key(&node), Mainline::key_of(&Mainline::peer_target(&node)));
         assert_eq!(Mainline::target_peer(&Mainline::peer_target(&node)), Some(node));
-        assert_eq!(Mainline::target_of(&Query::Peers(InfoHash([9; 20]))), node.key());
-    }
-
-    #[test]
-    fn the_salt_does_not_make_another_key() {
-        let salted = ItemKey::mutable(&[1; 32], &b"salt"[..]);
-        let bare = ItemKey::new(*salted.target());
-        assert_eq!(salted, bare);
-        assert_eq!(salted.cmp(&bare), Ordering::Equal);
-        assert_ne!(salted, ItemKey::mutable(&[1; 32], &b"other"[..]));
-        assert!(std::collections::HashSet::from([salted]).contains(&bare));
+        assert_eq!(Mainline::target_of(&Query::from(InfoHash([9; 20]))), node.key());
     }
 
     #[test]
@@ -255,7 +141,7 @@ mod tests {
         let item = Record::Item(Item::immutable(&"x".into()).unwrap(), None);
         assert_eq!(
             (Mainline::slot(&item), Mainline::item_group(&item), Mainline::weight(&item)),
-            (None, None, 3)
+            (Slot::Single, None, 3)
         );
     }
 }

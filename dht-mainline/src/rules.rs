@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use dht_core::{Contact, Now, Request};
+use dht_core::{Contact, Now, Overlay, Request};
 use dht_protocol::{Refusal, Rules};
-use dht_records::{Invalid, Stored, Validator};
+use dht_records::{Conflict, Invalid, Stored, Validator};
 use dht_routing::Admit;
 
 use crate::{
@@ -27,6 +27,9 @@ impl From<ItemError> for Invalid {
     }
 }
 
+/// Peers of a swarm that a node of this network keeps.
+pub(crate) const PEERS_PER_SWARM: usize = 512;
+
 /// Judges peers by their address and items by BEP 44.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Records {
@@ -40,28 +43,28 @@ impl Validator<Mainline> for Records {
             (Query::Peers(_), Record::Peer(peer)) if self.reach.allows(peer.addr) => Ok(()),
             (Query::Peers(_), Record::Peer(_)) => Err(Invalid::Malformed("nobody can be at this address")),
             (Query::Item(key), Record::Item(item, _)) => Ok(item.check(key.target())?),
+            // Answers, and only to who asked for them.
+            (Query::Peers(swarm), Record::Scrape(_)) if swarm.scrape => Ok(()),
+            (Query::Samples(_), Record::Samples(_)) => Ok(()),
             _ => Err(Invalid::KeyMismatch),
         }
     }
 
     /// The latest announcement of a peer; the item with the highest sequence number, and of equals the one that was there.
-    /// A newcomer that expects another sequence number than the held one is not the best, however high its own.
     fn best(&self, query: &Query, records: &[Record]) -> Option<usize> {
-        if let Query::Peers(_) = query {
-            return records.len().checked_sub(1);
-        }
-        let mut best: Option<(usize, &crate::Item)> = None;
-        for (i, record) in records.iter().enumerate() {
-            let Record::Item(item, cas) = record else { continue };
-            match best {
-                None => best = Some((i, item)),
-                Some((_, held)) if item.seq() > held.seq() && item.replaces(Some(held), *cas).is_ok() => {
-                    best = Some((i, item));
-                }
-                Some(_) => {}
-            }
-        }
-        best.map(|(i, _)| i)
+        let Query::Item(_) = query else { return records.len().checked_sub(1) };
+        let seq = |record: &Record| if let Record::Item(item, _) = record { Some(item.seq()) } else { None };
+        let sequences = records.iter().enumerate().filter_map(|(i, record)| Some((i, seq(record)?)));
+        sequences.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(i, _)| i)
+    }
+
+    /// A peer may announce himself anew; an item replaces what it says it replaces, and nothing that is as new.
+    fn supersedes(&self, _: &Query, held: &Record, newcomer: &Record) -> Result<(), Conflict> {
+        let (Record::Item(held, _), Record::Item(newcomer, cas)) = (held, newcomer) else { return Ok(()) };
+        newcomer.replaces(Some(held), *cas).map_err(|error| match error {
+            ItemError::Cas(_) => Conflict::Unexpected,
+            _ => Conflict::Older,
+        })
     }
 }
 
@@ -76,6 +79,9 @@ pub struct ServerRules {
     pub peer_age: Duration,
     /// How long an item is kept after it was put. Default 2 h (BEP 44).
     pub item_age: Duration,
+    /// Peers of one swarm from which on nobody else is invited to announce himself here: announcements spill over to
+    /// nodes farther away (BEP 33). Default 512.
+    pub peers_per_swarm: usize,
 }
 
 impl ServerRules {
@@ -86,6 +92,7 @@ impl ServerRules {
             tokens: Tokens::new(secret),
             peer_age: Duration::from_secs(45 * 60),
             item_age: Duration::from_secs(2 * 3600),
+            peers_per_swarm: PEERS_PER_SWARM,
         }
     }
 }
@@ -114,8 +121,14 @@ impl Rules<Mainline> for ServerRules {
         shown.then_some(contact.addr)
     }
 
-    fn ticket(&self, to: &Contact<Mainline>, query: &Query, now: Now) -> Option<Token> {
-        Some(self.tokens.issue(to.addr.0?.ip(), &<Mainline as dht_core::Overlay>::target_of(query), now.mono))
+    fn ticket(&self, to: &Contact<Mainline>, query: &Query, held: usize, now: Now) -> Option<Token> {
+        match query {
+            Query::Peers(_) if held >= self.peers_per_swarm => return None,
+            // Nothing is stored under samples.
+            Query::Samples(_) => return None,
+            _ => {}
+        }
+        Some(self.tokens.issue(to.addr.0?.ip(), &Mainline::target_of(query), now.mono))
     }
 
     fn redeem(
@@ -126,7 +139,7 @@ impl Rules<Mainline> for ServerRules {
         now: Now,
     ) -> Result<(), Refusal> {
         let ip = place(from)?.ip();
-        let target = <Mainline as dht_core::Overlay>::target_of(query);
+        let target = Mainline::target_of(query);
         let holds = ticket.is_some_and(|token| self.tokens.holds(token.as_bytes(), ip, &target, now.mono));
         if holds { Ok(()) } else { Err(Refusal::BadTicket) }
     }
@@ -134,7 +147,7 @@ impl Rules<Mainline> for ServerRules {
     fn lifetime(&self, query: &Query, _: &Record) -> Duration {
         match query {
             Query::Peers(_) => self.peer_age,
-            Query::Item(_) => self.item_age,
+            Query::Item(_) | Query::Samples(_) => self.item_age,
         }
     }
 
@@ -143,7 +156,11 @@ impl Rules<Mainline> for ServerRules {
     }
 
     fn present(&self, stored: &Stored<Mainline>, _: Now) -> Option<Record> {
-        Some(stored.item.clone())
+        Some(match &stored.item {
+            // What its sender once expected is nobody else's business.
+            Record::Item(item, _) => Record::Item(item.clone(), None),
+            other => other.clone(),
+        })
     }
 
     fn renew(&self, record: Record, _: &Contact<Mainline>) -> Record {

@@ -1,8 +1,8 @@
-use dht_core::{Mono, Overlay};
+use dht_core::Mono;
 use ed25519_dalek::SigningKey;
 
 use super::*;
-use crate::{InfoHash, Item, ItemKey, NodeId, Peer};
+use crate::{InfoHash, Item, ItemKey, NodeId, Peer, Samples, Scrape, Swarm};
 
 fn at(text: &str) -> Contact<Mainline> {
     Contact::new(NodeId([1; 20]), Endpoint(Some(text.parse().unwrap())))
@@ -13,7 +13,7 @@ fn peer(text: &str) -> Record {
 }
 
 fn swarm() -> Query {
-    Query::Peers(InfoHash([5; 20]))
+    InfoHash([5; 20]).into()
 }
 
 fn later(seconds: u64) -> Now {
@@ -28,14 +28,14 @@ fn item(seq: i64, text: &str, cas: Option<i64>) -> Record {
 fn only_who_got_a_token_stores_and_only_himself() {
     let rules = ServerRules::new([3; 16]);
     let (from, query) = (at("9.8.7.6:6881"), swarm());
-    let token = rules.ticket(&from, &query, later(0)).unwrap();
+    let token = rules.ticket(&from, &query, 511, later(0)).unwrap();
     assert_eq!(rules.redeem(&from, &query, Some(&token), later(599)), Ok(()));
     assert_eq!(rules.redeem(&at("9.8.7.6:1"), &query, Some(&token), later(0)), Ok(()));
     for (from, query, ticket, now) in [
         (&from, &query, None, 0),
         (&from, &query, Some(&token), 600),
         (&at("9.8.7.5:6881"), &query, Some(&token), 0),
-        (&from, &Query::Peers(InfoHash([6; 20])), Some(&token), 0),
+        (&from, &InfoHash([6; 20]).into(), Some(&token), 0),
     ] {
         assert_eq!(rules.redeem(from, query, ticket, later(now)), Err(Refusal::BadTicket));
     }
@@ -49,6 +49,26 @@ fn only_who_got_a_token_stores_and_only_himself() {
     );
     let local = ServerRules { reach: Reach::Local, ..rules };
     assert_eq!(local.admit(&at("127.0.0.1:1"), &Request::Ping, later(0)), Ok(()));
+}
+
+#[test]
+fn a_full_swarm_invites_nobody_and_samples_are_not_stored() {
+    let rules = ServerRules { peers_per_swarm: 3, ..ServerRules::new([3; 16]) };
+    let from = at("9.8.7.6:6881");
+    let key = Query::Item(ItemKey::new(InfoHash([5; 20]).key()));
+    let invited = |query: &Query, held| rules.ticket(&from, query, held, later(0)).is_some();
+    assert!(invited(&swarm(), 2) && !invited(&swarm(), 3) && invited(&key, 3));
+    assert!(!invited(&Query::Samples(InfoHash([5; 20]).key()), 0));
+}
+
+#[test]
+fn what_a_sender_expected_is_not_shown() {
+    let rules = ServerRules::new([3; 16]);
+    let stored =
+        Stored { item: item(2, "a", Some(1)), received: Now::default().wall, expires: Now::default().wall };
+    assert_eq!(rules.present(&stored, later(0)), Some(item(2, "a", None)));
+    let stored = Stored { item: peer("9.8.7.6:1"), ..stored };
+    assert_eq!(rules.present(&stored, later(0)), Some(peer("9.8.7.6:1")));
 }
 
 #[test]
@@ -104,13 +124,46 @@ fn the_best_of_a_slot() {
     assert_eq!(best(&[]), None);
     assert_eq!(best(&[item(1, "a", None), item(3, "b", None), item(2, "c", None)]), Some(1));
     assert_eq!(best(&[item(3, "a", None), item(3, "b", None)]), Some(0));
-    assert_eq!(best(&[item(3, "a", None), item(4, "b", Some(3))]), Some(1));
-    assert_eq!(best(&[item(3, "a", None), item(4, "b", Some(2))]), Some(0));
-    // What the held one once expected does not matter any more.
     assert_eq!(best(&[item(3, "a", Some(9)), item(4, "b", None)]), Some(1));
+    assert_eq!(best(&[peer("9.8.7.6:1")]), None);
     let fixed = Record::Item(Item::immutable(&"x".into()).unwrap(), None);
     assert_eq!(best(&[fixed.clone(), fixed]), Some(0));
     assert_eq!(judge.best(&swarm(), &[peer("9.8.7.6:1"), peer("9.8.7.6:2")]), Some(1));
+}
+
+#[test]
+fn an_item_replaces_what_it_expects_and_nothing_that_is_as_new() {
+    let judge = Records::default();
+    let key = Query::Item(ItemKey::new(InfoHash([9; 20]).key()));
+    let held = item(3, "a", Some(9));
+    for (newcomer, want) in [
+        (item(4, "b", None), Ok(())),
+        (item(4, "b", Some(3)), Ok(())),
+        (item(4, "b", Some(2)), Err(Conflict::Unexpected)),
+        (item(2, "b", Some(2)), Err(Conflict::Unexpected)),
+        (item(2, "b", None), Err(Conflict::Older)),
+        (item(3, "b", None), Err(Conflict::Older)),
+        (item(3, "b", Some(3)), Err(Conflict::Older)),
+        (item(3, "a", None), Ok(())),
+    ] {
+        assert_eq!(judge.supersedes(&key, &held, &newcomer), want, "{newcomer:?}");
+    }
+    assert_eq!(judge.supersedes(&swarm(), &peer("9.8.7.6:1"), &peer("9.8.7.6:2")), Ok(()));
+}
+
+#[test]
+fn answers_are_believed_only_where_they_were_asked_for() {
+    let check = |query: &Query, record: Record| Records::default().check(query, &record, Now::default());
+    let (scrape, samples) =
+        (Record::Scrape(Box::<Scrape>::default()), Record::Samples(Box::<Samples>::default()));
+    let hash = InfoHash([5; 20]);
+    let scraped = Query::Peers(Swarm { scrape: true, ..Swarm::new(hash) });
+    let sampled = Query::Samples(hash.key());
+    assert_eq!(check(&scraped, scrape.clone()), Ok(()));
+    assert_eq!(check(&sampled, samples.clone()), Ok(()));
+    for (query, record) in [(&swarm(), &scrape), (&sampled, &scrape), (&scraped, &samples)] {
+        assert_eq!(check(query, record.clone()), Err(Invalid::KeyMismatch));
+    }
 }
 
 #[test]
