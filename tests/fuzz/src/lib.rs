@@ -4,14 +4,20 @@
 //! machine; what feeds them new bytes stands in `targets/` and needs nightly. Nothing here measures or fetches anything.
 
 pub mod addresses;
+pub mod bencode;
 pub mod codec;
 mod input;
+pub mod krpc;
+pub mod metadata;
 pub mod node;
 #[allow(dead_code, reason = "the codec target leaves the peers of a message as bytes")]
 #[path = "../../../dht-ipfs/src/oracle.rs"]
 mod oracle;
 pub mod records;
 pub mod store;
+pub mod valid;
 
+#[cfg(test)]
+mod broken;
 #[cfg(test)]
 mod replay;

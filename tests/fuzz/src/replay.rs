@@ -23,4 +23,4 @@ macro_rules! replay {
         })*
     };
 }
-replay!(codec records addresses node store);
+replay!(codec records addresses node store bencode krpc metadata);
