@@ -69,6 +69,7 @@ impl Settings {
             repair_delay: routing.repair_delay,
             resiliency: self.query.beta,
             max_remembered: routing.max_remembered,
+            ..dht_routing::Config::default()
         }
     }
 

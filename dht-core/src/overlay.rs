@@ -59,6 +59,11 @@ pub trait Overlay: Sized + Send + Sync + 'static {
     fn item_group(_item: &Self::Item) -> Option<u64> {
         None
     }
+    /// The network group that a contact is in, such as the /24 of its IPv4 address; `None` when it tells nothing.
+    /// Where a routing table is told to, groups share its places, so that one network with many names does not take all.
+    fn contact_group(_contact: &Contact<Self>) -> Option<u64> {
+        None
+    }
     /// Whether holders of a worse item (or none) are to be sent the best one after a fetch.
     fn corrects(query: &Self::Query) -> bool;
 

@@ -1,9 +1,10 @@
 //! `Tiny`: an 8-bit overlay. Eight bits fit in the head and reach every bucket.
 //!
-//! A peer is a byte, its key is the same byte, its address says only whether it is known. A query is a byte too; an item
-//! has an author and a version, the higher version is better, version 0 is invalid by the convention of the tests.
+//! A peer is a byte, its key is the same byte, its address says whether it is known, and with its high byte in which
+//! network group it is. A query is a byte too; an item has an author and a version, the higher version is better,
+//! version 0 is invalid by the convention of the tests.
 
-use crate::{Key, Overlay};
+use crate::{Contact, Key, Overlay};
 
 /// The 8-bit overlay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,9 @@ macro_rules! tiny {
             }
             fn weight(_: &TinyItem) -> usize {
                 2
+            }
+            fn contact_group(contact: &Contact<Self>) -> Option<u64> {
+                contact.is_located().then_some(u64::from(contact.addr / 256))
             }
             fn corrects(query: &TinyQuery) -> bool {
                 matches!(query, TinyQuery::Value(_))

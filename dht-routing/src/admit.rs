@@ -10,6 +10,14 @@ use dht_core::{Contact, Overlay};
 pub trait Admit<O: Overlay>: Send + Sync {
     /// Whether the contact may be in the table. Must be quick: it is asked for every contact heard of.
     fn admit(&self, contact: &Contact<O>) -> bool;
+
+    /// Whether the contact is worth more than those that are not preferred. A full bucket gives up the peer that is not
+    /// preferred and was silent for longest for one that is, once that one answered; among candidates in waiting the
+    /// preferred ones have their turn first. Asked when a contact is heard of, enters or moves. As quick as
+    /// [`Admit::admit`]; by default everybody is preferred, so that nobody is.
+    fn prefers(&self, _contact: &Contact<O>) -> bool {
+        true
+    }
 }
 
 /// Admits everybody.

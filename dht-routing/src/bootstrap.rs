@@ -9,9 +9,7 @@ use std::{
 
 use dht_core::{Contact, Failure, Mono, Overlay};
 
-use crate::{
-    BootstrapFailed, BootstrapId, BootstrapReport, Tried, bucket::Secs, check::blames_peer, table::Table,
-};
+use crate::{BootstrapFailed, BootstrapId, BootstrapReport, Tried, bucket::Secs, table::Table};
 
 /// How a bootstrap goes about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,8 +258,14 @@ impl<O: Overlay> Bootstrap<O> {
         self.fallback.retain(&keep);
     }
 
-    /// A check ended, of whomever.
-    pub(crate) fn resolved(&mut self, now: Mono, peer: &O::PeerId, outcome: Result<Duration, Failure>) {
+    /// A check ended, of whomever. `left`: the peer failed, and is no longer in the table.
+    pub(crate) fn resolved(
+        &mut self,
+        now: Mono,
+        peer: &O::PeerId,
+        outcome: Result<Duration, Failure>,
+        left: bool,
+    ) {
         if let Some(tried) = self.report.tried.iter_mut().find(|tried| tried.peer == *peer) {
             tried.outcome = outcome;
         }
@@ -270,7 +274,7 @@ impl<O: Overlay> Bootstrap<O> {
         }
         match (self.phase, outcome) {
             (Phase::Verify, Ok(_)) => self.report.verified += 1,
-            (Phase::Verify, Err(why)) if blames_peer(why) => {
+            (Phase::Verify, Err(_)) if left => {
                 self.report.evicted += 1;
                 self.report.tried.push(Tried { peer: peer.clone(), outcome });
             }

@@ -55,22 +55,66 @@ pub(crate) struct Entry<O: Overlay> {
     pub(crate) rtt: Rtt,
     pub(crate) seen: Secs,
     pub(crate) added: Secs,
+    /// Failures since its last answer.
+    failures: u8,
+    /// Whether the filter prefers it.
+    preferred: bool,
 }
 
 impl<O: Overlay> Entry<O> {
+    /// A peer that answered just now.
+    pub(crate) fn new(now: Mono, contact: Contact<O>, rtt: Option<Duration>, preferred: bool) -> Self {
+        let seen = Secs::of(now);
+        Self { contact, rtt: Rtt::new(rtt), seen, added: seen, failures: 0, preferred }
+    }
+
     /// The peer answered.
     pub(crate) fn touch(&mut self, now: Mono, rtt: Option<Duration>) {
-        self.seen = self.seen.max(Secs::of(now));
+        self.heard(now);
+        self.failures = 0;
         if let Some(rtt) = rtt {
             self.rtt.observe(rtt);
         }
     }
+
+    /// The peer made itself heard, which is less than an answer: whether it can be reached is another question.
+    pub(crate) fn heard(&mut self, now: Mono) {
+        self.seen = self.seen.max(Secs::of(now));
+    }
+
+    /// The peer failed to answer.
+    pub(crate) fn miss(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures.into()
+    }
+
+    pub(crate) fn preferred(&self) -> bool {
+        self.preferred
+    }
+
+    /// The peer as a candidate in waiting that answered when the entry did.
+    pub(crate) fn into_spare(self) -> Spare<O> {
+        Spare { contact: self.contact, verified: Some(self.seen), preferred: self.preferred }
+    }
 }
 
-/// A candidate in waiting. `verified` is when it last answered us, `None` if it never did.
-struct Spare<O: Overlay> {
-    contact: Contact<O>,
-    verified: Option<Secs>,
+/// A candidate in waiting.
+pub(crate) struct Spare<O: Overlay> {
+    pub(crate) contact: Contact<O>,
+    /// When it last answered us, `None` if it never did.
+    pub(crate) verified: Option<Secs>,
+    /// Whether the filter prefers it.
+    pub(crate) preferred: bool,
+}
+
+impl<O: Overlay> Spare<O> {
+    /// The higher, the sooner it has its turn.
+    fn rank(&self) -> (bool, Option<Secs>) {
+        (self.preferred, self.verified)
+    }
 }
 
 /// The peers of one prefix length.
@@ -78,7 +122,10 @@ pub(crate) struct Bucket<O: Overlay> {
     /// Leading bits of each entry's key, in the order of `entries`: what searching and sorting read.
     prefixes: Vec<u64>,
     entries: Vec<Entry<O>>,
-    /// Worst first: those who never answered in the order they were heard of, then by their last answer.
+    /// Entries that the filter does not prefer.
+    unpreferred: u16,
+    /// Worst first: the preferred ones after the others, those who never answered before those who did in the order
+    /// they were heard of, then by their last answer.
     spares: VecDeque<Spare<O>>,
     /// Checks in flight whose peers may end up here.
     pub(crate) pending: u32,
@@ -91,6 +138,7 @@ impl<O: Overlay> Bucket<O> {
         Self {
             prefixes: Vec::new(),
             entries: Vec::new(),
+            unpreferred: 0,
             spares: VecDeque::new(),
             pending: 0,
             refreshed: None,
@@ -132,12 +180,38 @@ impl<O: Overlay> Bucket<O> {
             self.prefixes.reserve_exact(growth(len, k));
         }
         self.prefixes.push(prefix);
+        self.unpreferred += u16::from(!entry.preferred);
         self.entries.push(entry);
     }
 
     pub(crate) fn take(&mut self, i: usize) -> Entry<O> {
         self.prefixes.swap_remove(i);
-        self.entries.swap_remove(i)
+        let entry = self.entries.swap_remove(i);
+        self.unpreferred -= u16::from(!entry.preferred);
+        entry
+    }
+
+    /// The same peer elsewhere.
+    pub(crate) fn relocate(&mut self, i: usize, contact: Contact<O>, preferred: bool) {
+        let entry = &mut self.entries[i];
+        self.unpreferred -= u16::from(!entry.preferred);
+        self.unpreferred += u16::from(!preferred);
+        entry.contact = contact;
+        entry.preferred = preferred;
+    }
+
+    /// How many entries the filter does not prefer.
+    pub(crate) fn unpreferred(&self) -> usize {
+        self.unpreferred.into()
+    }
+
+    /// The entry that is not preferred and was silent for longest; of several, the first.
+    pub(crate) fn dispensable(&self) -> Option<usize> {
+        if self.unpreferred == 0 {
+            return None;
+        }
+        let others = (0..self.len()).filter(|i| !self.entries[*i].preferred);
+        others.min_by_key(|i| self.entries[*i].seen)
     }
 
     /// The entry that entered last; of several, the one appended last.
@@ -151,30 +225,25 @@ impl<O: Overlay> Bucket<O> {
 
     /// Remembers a candidate, at the expense of the worst one when there are `limit` already. Known candidates keep
     /// their better verification, and the address at which they answered. Says whether the number of spares grew.
-    pub(crate) fn offer(
-        &mut self,
-        mut contact: Contact<O>,
-        mut verified: Option<Secs>,
-        limit: usize,
-    ) -> bool {
+    pub(crate) fn offer(&mut self, mut spare: Spare<O>, limit: usize) -> bool {
         let before = self.spares.len();
-        if let Some(known) = self.take_spare(&contact.peer) {
-            if known.verified >= verified && known.contact.is_located() {
-                contact = known.contact;
+        if let Some(known) = self.take_spare(&spare.contact.peer) {
+            let verified = spare.verified.max(known.verified);
+            if known.verified >= spare.verified && known.contact.is_located() {
+                spare = known;
             }
-            verified = verified.max(known.verified);
+            spare.verified = verified;
         }
         if self.spares.len() >= limit {
             match self.spares.front() {
-                Some(worst) if worst.verified <= verified => drop(self.spares.pop_front()),
+                Some(worst) if worst.rank() <= spare.rank() => drop(self.spares.pop_front()),
                 _ => return false,
             }
         }
         if self.spares.len() == self.spares.capacity() {
             self.spares.reserve_exact(growth(self.spares.len(), limit));
         }
-        let at = self.spares.partition_point(|spare| spare.verified <= verified);
-        self.spares.insert(at, Spare { contact, verified });
+        self.enqueue(spare);
         self.spares.len() > before
     }
 
@@ -182,17 +251,31 @@ impl<O: Overlay> Bucket<O> {
     pub(crate) fn verify_spare(&mut self, now: Mono, peer: &O::PeerId) -> bool {
         let Some(mut spare) = self.take_spare(peer) else { return false };
         spare.verified = spare.verified.max(Some(Secs::of(now)));
-        let at = self.spares.partition_point(|other| other.verified <= spare.verified);
-        self.spares.insert(at, spare);
+        self.enqueue(spare);
         true
     }
 
-    /// The peers, and the candidates in waiting with the time of their last answer, worst first.
-    pub(crate) fn into_parts(self) -> (Vec<Entry<O>>, impl Iterator<Item = (Contact<O>, Option<Secs>)>) {
-        (self.entries, self.spares.into_iter().map(|spare| (spare.contact, spare.verified)))
+    fn enqueue(&mut self, spare: Spare<O>) {
+        let at = self.spares.partition_point(|other| other.rank() <= spare.rank());
+        self.spares.insert(at, spare);
     }
 
-    /// Takes the candidate that answered most recently, or else was heard of last.
+    /// Whether a candidate in waiting has answered us before.
+    pub(crate) fn has_verified_spare(&self) -> bool {
+        self.spares.iter().any(|spare| spare.verified.is_some())
+    }
+
+    /// Whether the candidate whose turn is next is a preferred one; `None` when nobody waits.
+    pub(crate) fn next_is_preferred(&self) -> Option<bool> {
+        self.spares.back().map(|spare| spare.preferred)
+    }
+
+    /// The peers, and the candidates in waiting, worst first.
+    pub(crate) fn into_parts(self) -> (Vec<Entry<O>>, VecDeque<Spare<O>>) {
+        (self.entries, self.spares)
+    }
+
+    /// Takes the candidate that answered most recently, or else was heard of last, of the preferred ones first.
     pub(crate) fn best_spare(&mut self) -> Option<Contact<O>> {
         self.spares.pop_back().map(|spare| spare.contact)
     }
@@ -229,7 +312,17 @@ mod tests {
     }
 
     fn spare(bucket: &mut Bucket<Tiny>, peer: u8, verified: Option<u64>) -> bool {
-        bucket.offer(Contact::new(peer, peer.into()), verified.map(|s| Secs::of(at(s))), 3)
+        offer(bucket, Contact::new(peer, peer.into()), verified, true)
+    }
+
+    fn offer(
+        bucket: &mut Bucket<Tiny>,
+        contact: Contact<Tiny>,
+        verified: Option<u64>,
+        preferred: bool,
+    ) -> bool {
+        let verified = verified.map(|s| Secs::of(at(s)));
+        bucket.offer(Spare { contact, verified, preferred }, 3)
     }
 
     fn drain(bucket: &mut Bucket<Tiny>) -> Vec<u8> {
@@ -267,9 +360,37 @@ mod tests {
         spare(&mut bucket, 2, None);
         assert!(bucket.verify_spare(at(3), &1));
         assert!(!bucket.verify_spare(at(3), &9));
-        bucket.offer(Contact::new(1, 77), None, 3);
+        offer(&mut bucket, Contact::new(1, 77), None, true);
         assert_eq!(bucket.best_spare(), Some(Contact::new(1, 1)));
         assert!(bucket.forget_spare(&2) && !bucket.forget_spare(&2));
+    }
+
+    #[test]
+    fn preferred_spares_come_first_and_outlast_the_others() {
+        let mut bucket = Bucket::new();
+        let contact = |peer: u8| Contact::new(peer, peer.into());
+        assert!(offer(&mut bucket, contact(1), None, true));
+        assert!(offer(&mut bucket, contact(2), Some(9), false));
+        assert!(offer(&mut bucket, contact(3), Some(5), true));
+        assert!(!offer(&mut bucket, contact(4), None, true), "displaces 2");
+        assert!(!offer(&mut bucket, contact(5), Some(10), false), "all of them are preferred");
+        assert_eq!(bucket.next_is_preferred(), Some(true));
+        assert_eq!(drain(&mut bucket), [3, 4, 1]);
+    }
+
+    #[test]
+    fn the_dispensable_entry_is_the_one_that_is_not_preferred_and_silent_for_longest() {
+        let mut bucket: Bucket<Tiny> = Bucket::new();
+        let entries = [(1, 3, true), (2, 7, false), (3, 5, false), (4, 5, false)];
+        for (peer, seen, preferred) in entries {
+            bucket.push(peer, Entry::new(at(seen), Contact::unlocated(peer as u8), None, preferred), 8);
+        }
+        assert_eq!((bucket.unpreferred(), bucket.dispensable()), (3, Some(2)));
+        bucket.relocate(2, Contact::new(3, 9), true);
+        bucket.take(3);
+        assert_eq!((bucket.unpreferred(), bucket.dispensable()), (1, Some(1)));
+        bucket.take(1);
+        assert_eq!((bucket.unpreferred(), bucket.dispensable()), (0, None));
     }
 
     #[test]
@@ -288,13 +409,7 @@ mod tests {
     fn a_full_bucket_holds_no_unused_memory() {
         let mut bucket: Bucket<Tiny> = Bucket::new();
         for peer in 0..20 {
-            let entry = Entry {
-                contact: Contact::unlocated(peer),
-                rtt: Rtt::new(None),
-                seen: Secs::of(at(0)),
-                added: Secs::of(at(0)),
-            };
-            bucket.push(peer.into(), entry, 20);
+            bucket.push(peer.into(), Entry::new(at(0), Contact::unlocated(peer), None, true), 20);
         }
         assert_eq!((bucket.entries.capacity(), bucket.prefixes.capacity()), (20, 20));
         assert_eq!(bucket.newest(), Some(19));

@@ -17,6 +17,14 @@ pub struct Config {
     pub latency_tolerance: Duration,
     /// Checks in flight; candidates beyond are dropped. At least 1. Default 256.
     pub max_checks: usize,
+    /// Failures in a row after which a peer leaves, `1..=16`; at once if a candidate waits that answered before, or if
+    /// somebody else answered in the peer's name. Default 1.
+    pub max_failures: u32,
+    /// Peers of one network group ([`Overlay::contact_group`](dht_core::Overlay::contact_group)) in a bucket, at
+    /// least 1. Default `usize::MAX`: no limit.
+    pub max_per_group_bucket: usize,
+    /// Peers of one network group in the whole table, at least 1. Default `usize::MAX`: no limit.
+    pub max_per_group: usize,
     /// How long a checked peer may take. Default 10 s.
     pub check_timeout: Duration,
     /// Whether the table refreshes and repairs itself. Default on.
@@ -49,6 +57,9 @@ impl Default for Config {
             replacements: 20,
             latency_tolerance: Duration::from_secs(10),
             max_checks: 256,
+            max_failures: 1,
+            max_per_group_bucket: usize::MAX,
+            max_per_group: usize::MAX,
             check_timeout: Duration::from_secs(10),
             auto_refresh: true,
             refresh_interval: Duration::from_secs(600),
@@ -75,6 +86,9 @@ impl Config {
         within("replacements", self.replacements, 0..=256, "must be at most 256")?;
         positive("latency_tolerance", self.latency_tolerance)?;
         within("max_checks", self.max_checks, 1..=usize::MAX, "must be at least 1")?;
+        within("max_failures", self.max_failures, 1..=16, "must be 1 to 16")?;
+        within("max_per_group_bucket", self.max_per_group_bucket, 1..=usize::MAX, "must be at least 1")?;
+        within("max_per_group", self.max_per_group, 1..=usize::MAX, "must be at least 1")?;
         positive("check_timeout", self.check_timeout)?;
         positive("refresh_interval", self.refresh_interval)?;
         within("max_refresh_prefix", self.max_refresh_prefix, 0..=15, "must be at most 15")?;
@@ -129,6 +143,10 @@ mod tests {
             (Config { replacements: 257, ..config.clone() }, "replacements"),
             (Config { latency_tolerance: Duration::ZERO, ..config.clone() }, "latency_tolerance"),
             (Config { max_checks: 0, ..config.clone() }, "max_checks"),
+            (Config { max_failures: 0, ..config.clone() }, "max_failures"),
+            (Config { max_failures: 17, ..config.clone() }, "max_failures"),
+            (Config { max_per_group_bucket: 0, ..config.clone() }, "max_per_group_bucket"),
+            (Config { max_per_group: 0, ..config.clone() }, "max_per_group"),
             (Config { check_timeout: Duration::ZERO, ..config.clone() }, "check_timeout"),
             (Config { refresh_interval: Duration::ZERO, ..config.clone() }, "refresh_interval"),
             (Config { max_refresh_prefix: 16, ..config.clone() }, "max_refresh_prefix"),

@@ -107,8 +107,8 @@ pub enum Removal {
     Filtered,
     /// Its round trips became longer than the latency tolerance.
     Latency,
-    /// Its place went to somebody else: to a nearer, emptier bucket while the table was at its maximum, or to older
-    /// peers of the bucket that it has under a new own name. Also said of a peer whose name the local one took.
+    /// Its place went to somebody else: to a nearer, emptier bucket while the table was at its maximum, to a preferred
+    /// peer, or to older peers of the bucket that it has under a new own name. Also said of a peer whose name the local one took.
     Displaced,
 }
 
@@ -130,6 +130,9 @@ pub enum Rejected {
         /// Length of the common prefix.
         bucket: u32,
     },
+    /// Its network group has as many peers in its bucket, or in the table, as one may have.
+    #[error("the peer's network group has its share of the table already")]
+    Group,
     /// The table filter does not admit it.
     #[error("the table filter does not admit the peer")]
     Filtered,
@@ -142,7 +145,7 @@ impl Rejected {
     /// The shared kind.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Capacity { .. } => ErrorKind::Capacity,
+            Self::Capacity { .. } | Self::Group => ErrorKind::Capacity,
             Self::Latency { .. } | Self::Filtered | Self::Own => ErrorKind::Routing,
         }
     }

@@ -30,6 +30,7 @@ mod check;
 mod closest;
 mod config;
 mod event;
+mod group;
 mod lookup;
 mod refresh;
 mod rename;

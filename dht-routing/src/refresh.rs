@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use dht_core::{Contact, Failure, KadKey, Mono, Overlay};
+use dht_core::{Contact, KadKey, Mono, Overlay};
 
-use crate::{RefreshId, RefreshReport, check::blames_peer, table::Table};
+use crate::{RefreshId, RefreshReport, table::Table};
 
 /// What a refresh wants now.
 #[derive(Debug)]
@@ -154,11 +154,11 @@ impl<O: Overlay> Refresh<O> {
         }
     }
 
-    /// A check ended, of whomever.
-    pub(crate) fn resolved(&mut self, peer: &O::PeerId, outcome: Result<Duration, Failure>) {
+    /// A check ended, of whomever. `left`: the peer failed, and is no longer in the table.
+    pub(crate) fn resolved(&mut self, peer: &O::PeerId, left: bool) {
         if self.waiting.remove(peer) {
             self.report.checked += 1;
-            self.report.evicted += usize::from(outcome.is_err_and(blames_peer));
+            self.report.evicted += usize::from(left);
         }
     }
 

@@ -3,12 +3,12 @@
 
 use dht_core::{Contact, KadKey, Now, Overlay};
 
-use crate::{Removal, Routing};
+use crate::{Removal, Routing, table::Table};
 
 impl<O: Overlay> Routing<O> {
     /// This node has another name from now on. Every peer moves to the bucket that it has under the new key, with all
     /// that is known of it; nobody is asked for that. Of those who find no room there (the peers that were nearest
-    /// become one bucket) the oldest stay, the others leave with [`Removal::Displaced`] and wait as candidates as far
+    /// become one bucket) the preferred and then the oldest stay, the others leave with [`Removal::Displaced`] and wait as candidates as far
     /// as there is room for that. Checks, lookups and refreshes in flight go on, and what they bring is placed under
     /// the new key. A table that looks after itself then looks up its new neighbourhood.
     pub fn rename(&mut self, now: Now, local: O::PeerId) {
@@ -16,7 +16,7 @@ impl<O: Overlay> Routing<O> {
             return;
         }
         let shared = self.table.local_key().common_prefix_len(&O::peer_key(&local));
-        let left = self.table.rename(local.clone(), self.config.replacements);
+        let left = self.table.rename(Table::new(local.clone(), &self.config));
         self.expect_anew();
         self.lookups.renamed(shared);
         if let Some(refresh) = &mut self.refresh {

@@ -9,8 +9,9 @@ use std::{
 use dht_core::{Contact, Failure, InvalidConfig, Mono, Now, Overlay, Rng, rand_core::SeedableRng};
 
 use crate::{
-    Action, Admit, CheckId, Checked, Config, EntryView, Event, RefreshId, Rejected, Removal, Statistics,
+    Action, Admit, CheckId, Checked, Config, Event, RefreshId, Rejected, Removal, Statistics,
     bootstrap::Bootstrap,
+    bucket::{Entry, Secs, Spare},
     calendar::Calendar,
     check::{Check, Checks, blames_peer},
     lookup::Lookups,
@@ -59,7 +60,7 @@ impl<O: Overlay> Routing<O> {
     ) -> Result<Self, InvalidConfig> {
         config.validate()?;
         Ok(Self {
-            table: Table::new(local, config.k, config.max_size),
+            table: Table::new(local, &config),
             config,
             admit,
             rng: Rng::seed_from_u64(seed),
@@ -80,16 +81,28 @@ impl<O: Overlay> Routing<O> {
 
     /// A server of our protocol was heard of. It becomes a candidate if its bucket has use for it: with room it is
     /// checked, at once and only once at a time; a full bucket keeps it in waiting. Hearing of a peer never lets it in,
-    /// and never changes the address of one that is in.
+    /// and never changes the address of one that is in; at its known address it counts as seen. To be told of peers
+    /// that made themselves heard, not of those that others named.
     pub fn heard(&mut self, now: Now, contact: Contact<O>) {
         let Some(place) = self.table.place(&contact.peer) else { return };
-        if self.table.contains(place, &contact.peer) || self.checks.contains(&contact.peer) {
+        if let Some(entry) = self.table.entry_mut(place, &contact.peer) {
+            if entry.contact.addr == contact.addr && contact.is_located() {
+                entry.heard(now.mono);
+            }
+            return;
+        }
+        if self.checks.contains(&contact.peer) {
             return;
         }
         if !self.admit.admit(&contact) {
             self.counts.rejected_filtered += 1;
-        } else if !self.table.has_use(place.bucket) {
-            self.table.offer(place, O::detach(contact), None, self.config.replacements);
+            return;
+        }
+        let preferred = self.admit.prefers(&contact);
+        if !self.table.has_group_room(place, &contact) {
+            self.counts.rejected_group += 1;
+        } else if !self.table.has_use(place.bucket, preferred) {
+            self.table.offer(place, Spare { contact: O::detach(contact), verified: None, preferred });
         } else if !self.has_candidate_slot() {
             self.counts.dropped += 1;
         } else {
@@ -112,14 +125,19 @@ impl<O: Overlay> Routing<O> {
         }
     }
 
-    /// A request to a peer failed: it leaves, and the best candidate in waiting is checked for its place. Failures of
-    /// this node itself ([`Failure::Overloaded`], [`Failure::Closed`]) are not held against the peer.
+    /// A request to a peer failed: it leaves, and the best candidate in waiting is checked for its place. With
+    /// [`Config::max_failures`] it may stay until it failed so often without an answer between. Failures of this node
+    /// itself ([`Failure::Offline`], [`Failure::Overloaded`], [`Failure::Closed`]) are not held against the peer.
     pub fn failed(&mut self, now: Now, peer: &O::PeerId, why: Failure) {
         if let Some(place) = self.table.place(peer)
             && blames_peer(why)
         {
             self.table.forget_spare(place, peer);
-            self.evict(place, peer, Removal::Failed(why));
+            // A peer that is no longer where it was has no second chance there.
+            let most = if why == Failure::WrongPeer { 1 } else { self.config.max_failures };
+            if self.table.miss(place, peer, most) {
+                self.evict(place, peer, Removal::Failed(why));
+            }
             self.promote(now.mono);
         }
     }
@@ -139,7 +157,8 @@ impl<O: Overlay> Routing<O> {
     /// and has moved to the given address, if there is one.
     ///
     /// # Errors
-    /// Says why it is not kept. For want of room it becomes the first candidate in waiting.
+    /// Says why it is not kept. For want of room it becomes the first candidate in waiting. A known peer keeps its place
+    /// and address when the network group of the new address has its share of the table already.
     pub fn insert(&mut self, now: Now, contact: Contact<O>) -> Result<(), Rejected> {
         self.insert_measured(now, contact, None)
     }
@@ -156,9 +175,13 @@ impl<O: Overlay> Routing<O> {
     ) -> Result<(), Rejected> {
         let place = self.table.place(&contact.peer).ok_or(Rejected::Own)?;
         if let Some(entry) = self.table.entry_mut(place, &contact.peer) {
-            entry.touch(now.mono, rtt);
-            if contact.is_located() {
-                entry.contact = O::detach(contact);
+            let moved = contact.is_located() && contact.addr != entry.contact.addr;
+            if moved && !self.relocate_to(place, &contact) {
+                self.counts.rejected_group += 1;
+                return Err(Rejected::Group);
+            }
+            if let Some(entry) = self.table.entry_mut(place, &contact.peer) {
+                entry.touch(now.mono, rtt);
             }
             return Ok(());
         }
@@ -167,14 +190,19 @@ impl<O: Overlay> Routing<O> {
     }
 
     /// Where a peer of the table (or in waiting) can be reached has changed. Says whether it is in the table. For
-    /// addresses that the peer itself vouched for, over an authenticated connection or by answering there.
+    /// addresses that the peer itself vouched for, over an authenticated connection or by answering there. It stays
+    /// known at the old address when the network group of the new one has its share of the table already.
     pub fn relocate(&mut self, contact: &Contact<O>) -> bool {
         let Some(place) = self.table.place(&contact.peer) else { return false };
         let Some(entry) = self.table.entry_mut(place, &contact.peer) else { return false };
-        if entry.contact.addr != contact.addr && contact.is_located() {
-            entry.contact = O::detach(contact.clone());
+        if entry.contact.addr != contact.addr && contact.is_located() && !self.relocate_to(place, contact) {
+            self.counts.rejected_group += 1;
         }
         true
+    }
+
+    fn relocate_to(&mut self, place: Place, contact: &Contact<O>) -> bool {
+        self.table.relocate(place, O::detach(contact.clone()), self.admit.prefers(contact))
     }
 
     /// A check ended. Unknown and late ids are ignored.
@@ -195,11 +223,12 @@ impl<O: Overlay> Routing<O> {
                 self.failed(now, &peer, why);
             }
         }
+        let left = outcome.is_err_and(blames_peer) && self.table.get(&peer).is_none();
         if let Some(refresh) = &mut self.refresh {
-            refresh.resolved(&peer, outcome);
+            refresh.resolved(&peer, left);
         }
         for (_, bootstrap) in &mut self.bootstraps {
-            bootstrap.resolved(now.mono, &peer, outcome);
+            bootstrap.resolved(now.mono, &peer, outcome, left);
         }
         self.promote(now.mono);
     }
@@ -234,27 +263,36 @@ impl<O: Overlay> Routing<O> {
             self.counts.rejected_filtered += 1;
             return Err(Rejected::Filtered);
         }
+        let preferred = self.admit.prefers(&contact);
         // Most contacts find no room: what costs something is done for the others only.
-        if let Err(rejected) = self.table.has_room(place) {
-            self.counts.rejected_capacity += 1;
-            self.table.offer(place, contact, Some(now), self.config.replacements);
-            return Err(rejected);
-        }
+        let room = match self.table.room(place, &contact, preferred) {
+            Ok(room) => room,
+            Err(Rejected::Group) => {
+                self.counts.rejected_group += 1;
+                return Err(Rejected::Group);
+            }
+            Err(rejected) => {
+                self.counts.rejected_capacity += 1;
+                self.table.offer(place, Spare { contact, verified: Some(Secs::of(now)), preferred });
+                return Err(rejected);
+            }
+        };
         let added = Event::Added { contact: contact.clone(), bucket: place.bucket as u32 };
-        if let Some(contact) = self.table.insert(now, place, contact, rtt) {
-            self.displaced(now, contact);
+        if let Some(entry) = self.table.insert(place, room, Entry::new(now, contact, rtt, preferred)) {
+            self.displaced(now, entry);
         }
         self.counts.added += 1;
         self.tell(added);
         Ok(())
     }
 
-    /// The table put a live peer out in favour of a nearer one; it is the first to return.
-    fn displaced(&mut self, now: Mono, contact: Contact<O>) {
+    /// The table put a live peer out in favour of a nearer or preferred one; it is the first of its kind to return.
+    fn displaced(&mut self, now: Mono, entry: Entry<O>) {
         self.counts.removed += 1;
-        self.tell(Event::Removed { peer: contact.peer.clone(), cause: Removal::Displaced });
-        if let Some(place) = self.table.place(&contact.peer) {
-            self.table.offer(place, contact, Some(now), self.config.replacements);
+        self.tell(Event::Removed { peer: entry.contact.peer.clone(), cause: Removal::Displaced });
+        if let Some(place) = self.table.place(&entry.contact.peer) {
+            let spare = Spare { verified: Some(Secs::of(now)), ..entry.into_spare() };
+            self.table.offer(place, spare);
         }
     }
 
@@ -338,51 +376,5 @@ impl<O: Overlay> Routing<O> {
     pub(crate) fn distinct(&self, contacts: impl IntoIterator<Item = Contact<O>>) -> Vec<Contact<O>> {
         let mut known = BTreeSet::from([self.table.local().clone()]);
         contacts.into_iter().filter(|contact| known.insert(contact.peer.clone())).collect()
-    }
-
-    /// Appends the `n` peers closest to the target, nearest first; exact, and without allocating beyond `out`.
-    pub fn closest(&self, target: &O::Key, n: usize, out: &mut Vec<Contact<O>>) {
-        self.table.closest(target, n, |_| false, out);
-    }
-
-    /// The same without the peers that `skip` names, such as the one who asks; the next ones take their places.
-    pub fn closest_except(
-        &self,
-        target: &O::Key,
-        n: usize,
-        skip: impl Fn(&O::PeerId) -> bool,
-        out: &mut Vec<Contact<O>>,
-    ) {
-        self.table.closest(target, n, skip, out);
-    }
-
-    /// One peer of the table.
-    pub fn get(&self, peer: &O::PeerId) -> Option<EntryView<'_, O>> {
-        self.table.get(peer)
-    }
-
-    /// All peers of the table, farthest bucket first.
-    pub fn iter(&self) -> impl Iterator<Item = EntryView<'_, O>> {
-        self.table.iter()
-    }
-
-    /// Peers in the table.
-    pub fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    /// Whether nobody is known.
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
-    /// The local peer.
-    pub fn local(&self) -> &O::PeerId {
-        self.table.local()
-    }
-
-    /// The options as they are now.
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 }

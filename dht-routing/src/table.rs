@@ -1,13 +1,14 @@
 //! The table: one bucket for each length of prefix shared with the local key, allocated as deep as somebody was found.
 //! It places, finds and removes peers; when to ask whom is not its business.
 
-use std::{cmp::Reverse, time::Duration};
+use std::cmp::Reverse;
 
 use dht_core::{Contact, KadKey, Mono, Overlay};
 
 use crate::{
-    EntryView, Rejected,
-    bucket::{Bucket, Entry, Rtt, Secs},
+    Config, EntryView, Rejected,
+    bucket::{Bucket, Entry, Spare},
+    group::Groups,
 };
 
 /// Where a peer belongs.
@@ -19,6 +20,15 @@ pub(crate) struct Place {
     prefix: u64,
 }
 
+/// How one more peer would be taken in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Room {
+    /// There is a free place.
+    Free,
+    /// Instead of the peer of this bucket at this position.
+    Instead(usize, usize),
+}
+
 /// Everybody known, in buckets.
 pub(crate) struct Table<O: Overlay> {
     local: O::PeerId,
@@ -26,6 +36,8 @@ pub(crate) struct Table<O: Overlay> {
     prefix: u64,
     k: usize,
     max_size: usize,
+    /// Candidates in waiting for each bucket.
+    replacements: usize,
     /// Bit 63 - i: bucket i holds somebody; buckets beyond the 64th are few or none and are looked at one by one.
     occupied: u64,
     len: usize,
@@ -33,23 +45,26 @@ pub(crate) struct Table<O: Overlay> {
     spares: usize,
     /// Sum over the buckets.
     pending: usize,
+    groups: Groups,
     buckets: Vec<Bucket<O>>,
 }
 
 impl<O: Overlay> Table<O> {
-    pub(crate) fn new(local: O::PeerId, k: usize, max_size: usize) -> Self {
+    pub(crate) fn new(local: O::PeerId, config: &Config) -> Self {
         let key = O::peer_key(&local);
         let prefix = key.prefix64();
         Self {
             local,
             key,
             prefix,
-            k,
-            max_size,
+            k: config.k,
+            max_size: config.max_size,
+            replacements: config.replacements,
             occupied: 0,
             len: 0,
             spares: 0,
             pending: 0,
+            groups: Groups::new(config.max_per_group_bucket, config.max_per_group),
             buckets: Vec::new(),
         }
     }
@@ -110,10 +125,6 @@ impl<O: Overlay> Table<O> {
         (bucket < O::Key::BITS).then_some(Place { bucket: bucket as usize, prefix })
     }
 
-    fn bucket_len(&self, bucket: usize) -> usize {
-        self.buckets.get(bucket).map_or(0, Bucket::len)
-    }
-
     fn position(&self, place: Place, peer: &O::PeerId) -> Option<usize> {
         self.buckets.get(place.bucket)?.position(place.prefix, peer)
     }
@@ -137,10 +148,17 @@ impl<O: Overlay> Table<O> {
     }
 
     /// Whether one more candidate for this bucket could enter if all checks in flight succeed.
-    pub(crate) fn has_use(&self, bucket: usize) -> bool {
+    pub(crate) fn has_use(&self, bucket: usize, preferred: bool) -> bool {
         let (len, pending) = self.buckets.get(bucket).map_or((0, 0), |b| (b.len(), b.pending as usize));
-        len + pending < self.k
-            && (self.len + self.pending < self.max_size || self.displaceable(bucket, len + pending).is_some())
+        let room = len + pending < self.k
+            && (self.len + self.pending < self.max_size
+                || self.displaceable(bucket, len + pending).is_some());
+        room || preferred && self.buckets.get(bucket).is_some_and(|bucket| pending < bucket.unpreferred())
+    }
+
+    /// Whether the peer's network group may have one more peer in its bucket and in the table.
+    pub(crate) fn has_group_room(&self, place: Place, contact: &Contact<O>) -> bool {
+        self.groups.have_room(self.buckets.get(place.bucket), contact)
     }
 
     /// The bucket that gives up a peer for one of `bucket`, which holds `len`, while the table is at its maximum: the
@@ -152,35 +170,41 @@ impl<O: Overlay> Table<O> {
         (fullest.len() >= len + 2).then_some(i)
     }
 
-    /// Whether one more peer would find a place, at the expense of a farther one if need be.
-    pub(crate) fn has_room(&self, place: Place) -> Result<(), Rejected> {
-        let len = self.bucket_len(place.bucket);
-        let room =
-            len < self.k && (self.len < self.max_size || self.displaceable(place.bucket, len).is_some());
-        if room { Ok(()) } else { Err(Rejected::Capacity { bucket: place.bucket as u32 }) }
+    /// How one more peer would find a place: at the expense of a farther one if the table is at its maximum, or of one
+    /// that is not preferred if the newcomer is.
+    pub(crate) fn room(&self, place: Place, contact: &Contact<O>, preferred: bool) -> Result<Room, Rejected> {
+        let bucket = self.buckets.get(place.bucket);
+        if !self.groups.have_room(bucket, contact) {
+            return Err(Rejected::Group);
+        }
+        let len = bucket.map_or(0, Bucket::len);
+        if len < self.k {
+            if self.len < self.max_size {
+                return Ok(Room::Free);
+            }
+            let farther = self.displaceable(place.bucket, len);
+            if let Some((from, i)) = farther.and_then(|from| Some((from, self.buckets[from].newest()?))) {
+                return Ok(Room::Instead(from, i));
+            }
+        }
+        let instead = bucket.filter(|_| preferred).and_then(Bucket::dispensable);
+        let full = Rejected::Capacity { bucket: place.bucket as u32 };
+        instead.map(|i| Room::Instead(place.bucket, i)).ok_or(full)
     }
 
-    /// Gives the peer a place, after [`Table::has_room`] said that there is one. Says whom it displaced, if anybody.
-    pub(crate) fn insert(
-        &mut self,
-        now: Mono,
-        place: Place,
-        contact: Contact<O>,
-        rtt: Option<Duration>,
-    ) -> Option<Contact<O>> {
-        let mut displaced = None;
-        if self.len >= self.max_size {
-            let len = self.bucket_len(place.bucket);
-            let from = self.displaceable(place.bucket, len)?;
-            displaced = self.buckets[from].newest().map(|i| self.take(from, i).contact);
-        }
-        let seen = Secs::of(now);
-        self.push(place, Entry { contact, rtt: Rtt::new(rtt), seen, added: seen });
+    /// Gives the peer the place that [`Table::room`] found. Says whom it displaced, if anybody.
+    pub(crate) fn insert(&mut self, place: Place, room: Room, entry: Entry<O>) -> Option<Entry<O>> {
+        let displaced = match room {
+            Room::Free => None,
+            Room::Instead(bucket, i) => Some(self.take(bucket, i)),
+        };
+        self.push(place, entry);
         displaced
     }
 
     fn push(&mut self, place: Place, entry: Entry<O>) {
         let k = self.k;
+        self.groups.enter(&entry.contact);
         self.bucket_mut(place.bucket).push(place.prefix, entry, k);
         self.len += 1;
         self.occupied |= flag(place.bucket);
@@ -194,6 +218,7 @@ impl<O: Overlay> Table<O> {
 
     fn take(&mut self, bucket: usize, i: usize) -> Entry<O> {
         let entry = self.buckets[bucket].take(i);
+        self.groups.leave(&entry.contact);
         self.len -= 1;
         if self.buckets[bucket].is_empty() {
             self.occupied &= !flag(bucket);
@@ -201,9 +226,31 @@ impl<O: Overlay> Table<O> {
         entry
     }
 
-    /// Remembers a candidate for whom there is no room. `verified`: when it answered.
-    pub(crate) fn offer(&mut self, place: Place, contact: Contact<O>, verified: Option<Mono>, limit: usize) {
-        let grew = self.bucket_mut(place.bucket).offer(contact, verified.map(Secs::of), limit);
+    /// The peer can be reached elsewhere, where the filter may think otherwise of it. Says whether that is so now: it
+    /// is not when the network group there has no room for it.
+    pub(crate) fn relocate(&mut self, place: Place, contact: Contact<O>, preferred: bool) -> bool {
+        let Some(i) = self.position(place, &contact.peer) else { return false };
+        let bucket = &mut self.buckets[place.bucket];
+        if !self.groups.shift(bucket, &bucket.entries()[i].contact, &contact) {
+            return false;
+        }
+        bucket.relocate(i, contact, preferred);
+        true
+    }
+
+    /// The peer failed. Says whether it has to leave: after `most` failures in a row, or because somebody waits who is
+    /// known to answer.
+    pub(crate) fn miss(&mut self, place: Place, peer: &O::PeerId, most: u32) -> bool {
+        let Some(i) = self.position(place, peer) else { return false };
+        let bucket = &mut self.buckets[place.bucket];
+        bucket.entry_mut(i).miss();
+        bucket.entries()[i].failures() >= most || bucket.has_verified_spare()
+    }
+
+    /// Remembers a candidate for whom there is no room.
+    pub(crate) fn offer(&mut self, place: Place, spare: Spare<O>) {
+        let limit = self.replacements;
+        let grew = self.bucket_mut(place.bucket).offer(spare, limit);
         self.spares += usize::from(grew);
     }
 
@@ -220,15 +267,21 @@ impl<O: Overlay> Table<O> {
         }
     }
 
-    /// Takes the best candidate of the nearest bucket that has use for one.
+    /// Takes the best candidate of the nearest bucket that has use for one; drops those on the way whose network group
+    /// has got its places meanwhile.
     pub(crate) fn promotable(&mut self) -> Option<Contact<O>> {
-        if self.spares == 0 {
-            return None;
+        while self.spares > 0 {
+            let useful = |i: &usize| {
+                self.buckets[*i].next_is_preferred().is_some_and(|preferred| self.has_use(*i, preferred))
+            };
+            let bucket = (0..self.buckets.len()).rev().find(useful)?;
+            self.spares -= 1;
+            let contact = self.buckets[bucket].best_spare()?;
+            if self.groups.have_room(self.buckets.get(bucket), &contact) {
+                return Some(contact);
+            }
         }
-        let bucket =
-            (0..self.buckets.len()).rev().find(|i| self.buckets[*i].spares() > 0 && self.has_use(*i))?;
-        self.spares -= 1;
-        self.buckets[bucket].best_spare()
+        None
     }
 
     /// A check of a candidate for this bucket began.
@@ -243,10 +296,9 @@ impl<O: Overlay> Table<O> {
         self.pending -= 1;
     }
 
-    /// Sorts everybody anew under another own name, with at most `limit` candidates in waiting for each bucket, and
-    /// nobody expected in any. Says who left.
-    pub(crate) fn rename(&mut self, local: O::PeerId, limit: usize) -> Vec<O::PeerId> {
-        let new = Self::new(local, self.k, self.max_size);
+    /// Sorts everybody anew under the name that `new`, an empty table, is made for; nobody is expected in any bucket
+    /// then. Says who left.
+    pub(crate) fn rename(&mut self, new: Self) -> Vec<O::PeerId> {
         let shared = self.key.common_prefix_len(&new.key) as usize;
         let old = std::mem::replace(self, new);
         let (mut entries, mut spares) = (Vec::with_capacity(old.len), Vec::with_capacity(old.spares));
@@ -259,21 +311,22 @@ impl<O: Overlay> Table<O> {
             entries.extend(members);
             spares.extend(waiting);
         }
-        entries.sort_by_key(|entry| entry.added);
+        entries.sort_by_key(|entry| (!entry.preferred(), entry.added));
         let mut left = Vec::new();
         for entry in entries {
             let place = self.place(&entry.contact.peer);
-            match place.filter(|place| self.bucket_len(place.bucket) < self.k) {
+            // Nobody is displaced for it: the better ones had their turn before.
+            match place.filter(|place| matches!(self.room(*place, &entry.contact, false), Ok(Room::Free))) {
                 Some(place) => self.push(place, entry),
                 None => {
                     left.push(entry.contact.peer.clone());
-                    spares.push((entry.contact, Some(entry.seen)));
+                    spares.push(entry.into_spare());
                 }
             }
         }
-        for (contact, verified) in spares {
-            if let Some(place) = self.place(&contact.peer) {
-                self.offer(place, contact, verified.map(Secs::mono), limit);
+        for spare in spares {
+            if let Some(place) = self.place(&spare.contact.peer) {
+                self.offer(place, spare);
             }
         }
         left
@@ -303,6 +356,7 @@ fn view<O: Overlay>(bucket: usize, entry: &Entry<O>) -> EntryView<'_, O> {
         rtt: entry.rtt.get(),
         last_seen: entry.seen.mono(),
         added: entry.added.mono(),
+        failures: entry.failures(),
     }
 }
 
@@ -330,6 +384,13 @@ mod tests {
             let sum = |count: fn(&Bucket<O>) -> usize| self.buckets.iter().map(count).sum::<usize>();
             assert_eq!(self.len, sum(Bucket::len));
             assert_eq!(self.spares, sum(Bucket::spares));
+            let entries = || self.buckets.iter().flat_map(Bucket::entries);
+            for bucket in &self.buckets {
+                let unpreferred = bucket.entries().iter().filter(|entry| !entry.preferred()).count();
+                assert_eq!(bucket.unpreferred(), unpreferred);
+                self.groups.audit_bucket(bucket);
+            }
+            self.groups.audit(entries().map(|entry| &entry.contact));
             assert_eq!(self.pending, sum(|bucket| bucket.pending as usize));
         }
     }

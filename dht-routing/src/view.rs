@@ -1,11 +1,11 @@
-//! What the table shows of itself: entries, counts and health. Nothing here changes the table.
+//! What the table shows of itself: the closest peers, entries, counts and health. Nothing here changes the table.
 
 use std::time::Duration;
 
 use derive_where::derive_where;
 use dht_core::{Contact, Mono, Overlay};
 
-use crate::Routing;
+use crate::{Config, Routing};
 
 /// One peer of the table.
 #[derive_where(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub struct EntryView<'a, O: Overlay> {
     pub last_seen: Mono,
     /// When it entered, to whole seconds.
     pub added: Mono,
+    /// Failures since its last answer.
+    pub failures: u32,
 }
 
 /// One bucket of the table.
@@ -60,6 +62,8 @@ pub struct Statistics {
     pub rejected_latency: u64,
     /// Verified contacts for whom there was no room.
     pub rejected_capacity: u64,
+    /// Contacts whose network group had its share already.
+    pub rejected_group: u64,
     /// Contacts that the filter did not admit.
     pub rejected_filtered: u64,
     /// Refreshes that ended.
@@ -97,6 +101,52 @@ pub enum Verdict {
 }
 
 impl<O: Overlay> Routing<O> {
+    /// Appends the `n` peers closest to the target, nearest first; exact, and without allocating beyond `out`.
+    pub fn closest(&self, target: &O::Key, n: usize, out: &mut Vec<Contact<O>>) {
+        self.table.closest(target, n, |_| false, out);
+    }
+
+    /// The same without the peers that `skip` names, such as the one who asks; the next ones take their places.
+    pub fn closest_except(
+        &self,
+        target: &O::Key,
+        n: usize,
+        skip: impl Fn(&O::PeerId) -> bool,
+        out: &mut Vec<Contact<O>>,
+    ) {
+        self.table.closest(target, n, skip, out);
+    }
+
+    /// One peer of the table.
+    pub fn get(&self, peer: &O::PeerId) -> Option<EntryView<'_, O>> {
+        self.table.get(peer)
+    }
+
+    /// All peers of the table, farthest bucket first.
+    pub fn iter(&self) -> impl Iterator<Item = EntryView<'_, O>> {
+        self.table.iter()
+    }
+
+    /// Peers in the table.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether nobody is known.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The local peer.
+    pub fn local(&self) -> &O::PeerId {
+        self.table.local()
+    }
+
+    /// The options as they are now.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Counts since construction, and the buckets as they are.
     pub fn statistics(&self) -> Statistics {
         let buckets = self.table.buckets().iter().enumerate().map(|(i, bucket)| BucketView {

@@ -2,6 +2,9 @@
 
 mod bootstrap;
 mod check;
+mod failures;
+mod groups;
+mod preference;
 mod properties;
 mod refresh;
 mod rename;

@@ -10,9 +10,12 @@ enum Input {
     Heard(u8),
     Alive(u8, u64),
     Failed(u8),
+    WrongPeer(u8),
     Overloaded(u8),
     Remove(u8),
     Insert(u8),
+    /// The peer, and the network group it is in from now on.
+    Relocate(u8, u8),
     /// Report the oldest outstanding check.
     Checked(bool, u64),
     /// Report the oldest outstanding lookup.
@@ -30,9 +33,11 @@ fn input() -> impl Strategy<Value = Input> {
         8 => any::<u8>().prop_map(Input::Heard),
         3 => (any::<u8>(), 0..12_000u64).prop_map(|(peer, rtt)| Input::Alive(peer, rtt)),
         3 => any::<u8>().prop_map(Input::Failed),
+        1 => any::<u8>().prop_map(Input::WrongPeer),
         1 => any::<u8>().prop_map(Input::Overloaded),
         1 => any::<u8>().prop_map(Input::Remove),
         3 => any::<u8>().prop_map(Input::Insert),
+        2 => (any::<u8>(), 0..4u8).prop_map(|(peer, group)| Input::Relocate(peer, group)),
         8 => (any::<bool>(), 0..12_000u64).prop_map(|(ok, rtt)| Input::Checked(ok, rtt)),
         4 => (0..4usize).prop_map(Input::LookedUp),
         1 => any::<bool>().prop_map(Input::Refresh),
@@ -41,6 +46,19 @@ fn input() -> impl Strategy<Value = Input> {
         1 => any::<u8>().prop_map(Input::Rename),
         2 => (0..100_000u64).prop_map(Input::Pass),
     ]
+}
+
+/// Prefers peers at even addresses, if it prefers at all.
+struct Taste(bool);
+
+impl Admit<Tiny> for Taste {
+    fn admit(&self, _: &Contact<Tiny>) -> bool {
+        true
+    }
+
+    fn prefers(&self, contact: &Contact<Tiny>) -> bool {
+        !self.0 || contact.addr.is_multiple_of(2)
+    }
 }
 
 /// What is owed to the machine, and by it.
@@ -56,9 +74,9 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn new(local: u8, config: Config) -> Self {
+    fn new(local: u8, config: Config, picky: bool) -> Self {
         Self {
-            routing: Routing::new(local, config, Box::new(AdmitAll), 7).unwrap(),
+            routing: Routing::new(local, config, Box::new(Taste(picky)), 7).unwrap(),
             now: Now::default(),
             checks: Vec::new(),
             lookups: Vec::new(),
@@ -69,16 +87,25 @@ impl Ledger {
         }
     }
 
-    fn apply(&mut self, input: Input) {
+    fn apply(&mut self, input: Input) -> Result<(), TestCaseError> {
         let Self { routing, now, .. } = self;
         let rtt = Duration::from_millis;
         match input {
             Input::Heard(peer) => routing.heard(*now, contact(peer)),
             Input::Alive(peer, ms) => routing.alive(*now, &peer, rtt(ms)),
             Input::Failed(peer) => routing.failed(*now, &peer, Failure::Reset),
+            Input::WrongPeer(peer) => {
+                routing.failed(*now, &peer, Failure::WrongPeer);
+                prop_assert!(routing.get(&peer).is_none());
+            }
             Input::Overloaded(peer) => routing.failed(*now, &peer, Failure::Overloaded),
             Input::Remove(peer) => drop(routing.remove(*now, &peer)),
             Input::Insert(peer) => drop(routing.insert(*now, contact(peer))),
+            Input::Relocate(peer, group) => {
+                let known = routing.get(&peer).is_some();
+                let moved = Contact::new(peer, u16::from(group) * 256 + u16::from(peer));
+                prop_assert_eq!(routing.relocate(&moved), known);
+            }
             Input::Checked(ok, ms) if !self.checks.is_empty() => {
                 let outcome =
                     if ok { Ok(Checked { rtt: rtt(ms), closer: 0 }) } else { Err(Failure::Timeout) };
@@ -98,6 +125,7 @@ impl Ledger {
             Input::Rename(local) => routing.rename(*now, local),
             Input::Pass(ms) => *now = now.after(rtt(ms)),
         }
+        Ok(())
     }
 
     /// Drains the machine and books what it says.
@@ -143,6 +171,7 @@ impl Ledger {
         prop_assert_eq!(&table, &self.members, "events tell all comings and goings");
         prop_assert_eq!(table.len(), self.routing.len());
         for entry in self.routing.iter() {
+            prop_assert!(entry.failures < config.max_failures);
             let local = Key([*self.routing.local()]);
             prop_assert_eq!(entry.bucket, entry.contact.key().common_prefix_len(&local));
         }
@@ -152,7 +181,7 @@ impl Ledger {
         expected.sort_by_key(|peer| peer ^ target);
         let mut out = Vec::new();
         self.routing.closest(&Key([target]), usize::MAX, &mut out);
-        prop_assert_eq!(out, contacts(expected));
+        prop_assert_eq!(out.into_iter().map(|contact| contact.peer).collect::<Vec<_>>(), expected);
         // Reports of checks the machine gave up are ignored, so only the live ones count.
         let live: Vec<_> =
             self.checks.iter().rev().take(statistics.checking).map(|(_, peer)| *peer).collect();
@@ -166,8 +195,18 @@ impl Ledger {
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    (1..6usize, 0..20usize, 0..4usize, 1..6usize, any::<bool>(), 0..3usize).prop_map(
-        |(k, more, replacements, max_checks, auto_refresh, max_remembered)| Config {
+    let limit = || prop_oneof![Just(usize::MAX), 1..5usize];
+    let sizes = (1..6usize, 0..20usize, 0..4usize, 1..6usize, any::<bool>(), 0..3usize);
+    (sizes, 1..4u32, limit(), limit()).prop_map(
+        |(
+            (k, more, replacements, max_checks, auto_refresh, max_remembered),
+            max_failures,
+            max_per_group_bucket,
+            max_per_group,
+        )| Config {
+            max_failures,
+            max_per_group_bucket,
+            max_per_group,
             k,
             max_size: k + more,
             replacements,
@@ -208,12 +247,13 @@ proptest! {
     #[test]
     fn no_sequence_of_inputs_breaks_a_bound_or_forgets_a_promise(
         local: u8,
+        picky: bool,
         config in config(),
         inputs in proptest::collection::vec(input(), 0..200),
     ) {
-        let mut ledger = Ledger::new(local, config);
+        let mut ledger = Ledger::new(local, config, picky);
         for input in inputs {
-            ledger.apply(input);
+            ledger.apply(input)?;
             ledger.drain()?;
             ledger.audit()?;
         }
@@ -232,9 +272,9 @@ proptest! {
     #[test]
     fn the_same_inputs_give_the_same_trace(inputs in proptest::collection::vec(input(), 0..100)) {
         let run = |inputs: Vec<Input>| -> Result<Vec<String>, TestCaseError> {
-            let mut ledger = Ledger::new(9, Config { k: 4, ..Config::default() });
+            let mut ledger = Ledger::new(9, Config { k: 4, max_per_group: 20, max_failures: 2, ..Config::default() }, true);
             for input in inputs {
-                ledger.apply(input);
+                ledger.apply(input)?;
                 ledger.drain()?;
             }
             Ok(ledger.trace)

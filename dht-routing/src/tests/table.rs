@@ -95,7 +95,23 @@ fn failures_of_this_node_are_not_held_against_the_peer() {
     world.insert([200]);
     world.routing.failed(world.now, &200, Failure::Overloaded);
     world.routing.failed(world.now, &200, Failure::Closed);
+    world.routing.failed(world.now, &200, Failure::Offline);
     assert_eq!(world.routing.len(), 1);
+}
+
+#[test]
+fn a_peer_heard_of_at_its_address_counts_as_seen() {
+    let mut world = World::new(quiet());
+    world.insert([200]);
+    let seen = |world: &World| world.routing.get(&200).unwrap().last_seen;
+    world.now = world.now.after(secs(7));
+    world.routing.heard(world.now, Contact::new(200, 1));
+    world.routing.heard(world.now, Contact::unlocated(200));
+    assert_eq!(seen(&world), Mono(secs(1000)), "elsewhere it may be anybody");
+    world.routing.heard(world.now, contact(200));
+    assert_eq!(seen(&world), Mono(secs(1007)));
+    world.drain();
+    assert_eq!(world.checked(), [] as [u8; 0]);
 }
 
 #[test]
