@@ -38,13 +38,37 @@ impl Family {
     }
 }
 
+/// An address with its port, 6 bytes or 18 for IPv6, without the heap.
+pub(crate) struct CompactAddr {
+    length: usize,
+    bytes: [u8; 18],
+}
+
+impl CompactAddr {
+    pub(crate) fn new(addr: SocketAddr) -> Self {
+        let mut bytes = [0; 18];
+        let length = match addr.ip().to_canonical() {
+            IpAddr::V4(ip) => {
+                bytes[..4].copy_from_slice(&ip.octets());
+                6
+            }
+            IpAddr::V6(ip) => {
+                bytes[..16].copy_from_slice(&ip.octets());
+                18
+            }
+        };
+        bytes[length - 2..length].copy_from_slice(&addr.port().to_be_bytes());
+        Self { length, bytes }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 /// Appends an address with its port: 6 bytes, or 18 for IPv6.
 pub fn push_addr(out: &mut Vec<u8>, addr: SocketAddr) {
-    match addr.ip().to_canonical() {
-        IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
-    }
-    out.extend_from_slice(&addr.port().to_be_bytes());
+    out.extend_from_slice(CompactAddr::new(addr).as_bytes());
 }
 
 /// Reads an address with its port; `None` unless there are 6 or 18 bytes.
@@ -121,12 +145,9 @@ impl<'a> Peers<'a> {
 
     /// Appends a list of these peers, to be read with [`Peers::new`].
     pub fn write(out: &mut Vec<u8>, peers: impl IntoIterator<Item = SocketAddr>) {
-        let mut compact = Vec::with_capacity(18);
         Writer::new(out).list(|list| {
             for peer in peers {
-                compact.clear();
-                push_addr(&mut compact, peer);
-                list.bytes(&compact);
+                list.bytes(CompactAddr::new(peer).as_bytes());
             }
         });
     }

@@ -12,6 +12,7 @@
 pub mod address;
 pub mod bencode;
 mod bloom;
+mod codec;
 pub mod compact;
 mod id;
 pub mod item;
@@ -27,6 +28,7 @@ mod secure_id;
 mod token;
 
 pub use bloom::Bloom;
+pub use codec::{CodecConfig, KrpcCodec, Question, Sibling};
 pub use id::{InfoHash, InvalidId, NodeId};
 pub use item::{Item, ItemError};
 pub use magnet::{InvalidMagnet, Magnet};

@@ -19,19 +19,20 @@ const LIMITS: Limits = Limits::of(MAX_DATAGRAM);
 /// # Errors
 /// What is wrong, and whether it may be answered.
 pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Unreadable<'_>> {
-    let silent = |why| Unreadable { refuse: None, why };
+    let silent = |why| Unreadable { refuse: None, answers: None, why };
     let top = Top::read(datagram).map_err(|error| silent(Why::Bencode(error)))?;
     let Some(tid) = top.tid.filter(|tid| tid.len() <= MAX_TID) else {
         return Err(silent(Why::Field("t")));
     };
     let (version, ip) = (top.version, top.ip.and_then(read_addr));
+    let answers = |field| Unreadable { answers: Some(tid), ..silent(Why::Field(field)) };
     let body = match top.kind {
-        b"r" => reply(top.reply.as_ref()).map(Body::Reply).map_err(|field| silent(Why::Field(field)))?,
+        b"r" => reply(top.reply.as_ref()).map(Body::Reply).map_err(answers)?,
         b"q" => top
             .query()
             .map(Body::Query)
-            .map_err(|field| Unreadable { refuse: Some(tid), why: Why::Field(field) })?,
-        b"e" => Body::Reject(top.reject.ok_or(silent(Why::Field("e")))?),
+            .map_err(|field| Unreadable { refuse: Some(tid), ..silent(Why::Field(field)) })?,
+        b"e" => Body::Reject(top.reject.ok_or(answers("e"))?),
         _ => return Err(silent(Why::Field("y"))),
     };
     Ok(Message { tid, version, ip, body })

@@ -3,7 +3,7 @@
 use super::{Body, Call, Message, Query, Reject, Reply, Want};
 use crate::{
     bencode::{DictWriter, Writer},
-    compact::{Peers, push_addr},
+    compact::{CompactAddr, Peers},
 };
 
 impl Message<'_> {
@@ -16,9 +16,7 @@ impl Message<'_> {
                 Body::Reply(_) => {}
             }
             if let Some(ip) = self.ip {
-                let mut compact = Vec::with_capacity(18);
-                push_addr(&mut compact, ip);
-                top.bytes(b"ip", &compact);
+                top.bytes(b"ip", CompactAddr::new(ip).as_bytes());
             }
             match &self.body {
                 Body::Query(query) => {
@@ -174,12 +172,7 @@ fn fields(reply: &Reply<'_>, r: &mut DictWriter<'_>) {
 
 fn peers(values: &Peers<'_>, to: Writer<'_>) {
     to.list(|list| {
-        let mut compact = Vec::with_capacity(18);
-        values.for_each(|peer| {
-            compact.clear();
-            push_addr(&mut compact, peer);
-            list.bytes(&compact);
-        });
+        values.for_each(|peer| list.bytes(CompactAddr::new(peer).as_bytes()));
     });
 }
 

@@ -1,6 +1,6 @@
 //! KRPC: the messages of BEP 5 and of those that extend it (9 samples, 32 IPv6, 33 scrapes, 43 read-only, 44 items, 51).
 //!
-//! A [`Message`] borrows from the datagram it was read from and allocates nothing. Reading is tolerant where deployed peers
+//! A [`Message`] borrows from the datagram it was read from and allocates nothing, neither when it is read nor when it is written. Reading is tolerant where deployed peers
 //! are odd and nothing hangs on it (unknown fields, unsorted keys, fields of the wrong sort that the method does not
 //! need); what a method needs must be right. Writing is canonical.
 //!
@@ -274,6 +274,8 @@ pub struct Unreadable<'a> {
     /// The transaction id when it is a question that was understood so far: it may be refused with [`code::PROTOCOL`].
     /// Otherwise nothing is answered.
     pub refuse: Option<&'a [u8]>,
+    /// The transaction id when it is an answer that was understood so far: nothing better will come to that question.
+    pub answers: Option<&'a [u8]>,
     /// What is wrong.
     pub why: Why,
 }
