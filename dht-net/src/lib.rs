@@ -10,6 +10,8 @@ mod clock;
 mod command;
 mod driver;
 mod handle;
+#[cfg(any(feature = "libp2p", feature = "tcp"))]
+mod ip;
 mod jobs;
 pub mod memory;
 mod mode;
@@ -25,3 +27,9 @@ pub use transport::{Incoming, Order, ReplyToken, Transport};
 
 #[cfg(feature = "libp2p")]
 pub mod libp2p;
+#[cfg(feature = "resolve")]
+pub mod resolve;
+#[cfg(feature = "tcp")]
+pub mod tcp;
+#[cfg(feature = "udp")]
+pub mod udp;
