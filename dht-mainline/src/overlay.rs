@@ -6,7 +6,7 @@ use std::{
 };
 
 use dht_core::{
-    Key, Overlay, Rng,
+    Contact, Key, Overlay, Rng,
     rand_core::{Rng as _, SeedableRng},
 };
 
@@ -101,6 +101,10 @@ impl Overlay for Mainline {
         }
     }
 
+    fn contact_group(contact: &Contact<Self>) -> Option<u64> {
+        contact.addr.0.map(|addr| address::group(addr.ip()))
+    }
+
     fn corrects(query: &Query) -> bool {
         matches!(query, Query::Item(_))
     }
@@ -129,6 +133,17 @@ mod tests {
         assert_eq!(Mainline::peer_key(&node), Mainline::key_of(&Mainline::peer_target(&node)));
         assert_eq!(Mainline::target_peer(&Mainline::peer_target(&node)), Some(node));
         assert_eq!(Mainline::target_of(&Query::from(InfoHash([9; 20]))), node.key());
+    }
+
+    #[test]
+    fn neighbours_are_of_one_group() {
+        let group = |text: &str| {
+            let addr: SocketAddr = text.parse().unwrap();
+            Mainline::contact_group(&Contact::new(NodeId([1; 20]), Endpoint::from(addr)))
+        };
+        assert_eq!(group("9.8.7.6:1"), group("9.8.7.5:2"));
+        assert_ne!(group("9.8.7.6:1"), group("9.8.6.6:1"));
+        assert_eq!(Mainline::contact_group(&Contact::unlocated(NodeId([1; 20]))), None);
     }
 
     #[test]

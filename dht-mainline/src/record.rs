@@ -7,7 +7,7 @@ use std::{
 
 use siphasher::sip::SipHasher24;
 
-use crate::{Bloom, InfoHash, Item};
+use crate::{Bloom, InfoHash, Item, address};
 
 /// What can be stored, and what is only told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub struct Peer {
     pub seed: bool,
     /// In an announcement: the port of the datagram counts, and not that of `addr`.
     pub implied_port: bool,
+}
+
+impl Peer {
+    /// Whether this is the node's own announcement, made while it did not know its address.
+    pub fn is_here(&self) -> bool {
+        self.addr.ip().is_unspecified()
+    }
 }
 
 /// The members of a swarm as one node knows them. Those of several nodes are united.
@@ -74,6 +81,8 @@ pub enum Slot {
     Single,
     /// One for each address (BEP 33).
     Address(IpAddr),
+    /// One for each address with its port: where many share few addresses, as on one machine or behind one translator.
+    Place(SocketAddr),
     /// One for each content: what several nodes tell stands side by side.
     Content(u64),
 }
@@ -82,6 +91,7 @@ impl Record {
     /// What it competes for.
     pub fn slot(&self) -> Slot {
         match self {
+            Self::Peer(peer) if address::is_local(peer.addr.ip()) => Slot::Place(peer.addr),
             Self::Peer(peer) => Slot::Address(peer.addr.ip()),
             Self::Item(..) => Slot::Single,
             Self::Scrape(scrape) => content([&scrape.seeds.as_bytes()[..], scrape.peers.as_bytes()]),

@@ -1,6 +1,6 @@
 //! What a node of this network believes, keeps and shows, and whom it takes into its table.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use dht_core::{Contact, Now, Overlay, Request};
 use dht_protocol::{Refusal, Rules};
@@ -8,7 +8,7 @@ use dht_records::{Conflict, Invalid, Stored, Validator};
 use dht_routing::Admit;
 
 use crate::{
-    Endpoint, ItemError, Mainline, Query, Record, Token, Tokens,
+    Endpoint, ItemError, Mainline, Peer, Query, Record, Token, Tokens,
     address::Reach,
     compact::Family,
     item::{MAX_SALT, MAX_VALUE},
@@ -41,6 +41,8 @@ impl Validator<Mainline> for Records {
     fn check(&self, query: &Query, record: &Record, _: Now) -> Result<(), Invalid> {
         match (query, record) {
             (Query::Peers(_), Record::Peer(peer)) if self.reach.allows(peer.addr) => Ok(()),
+            // This node itself, which does not know its address: the codec lets nobody else's in.
+            (Query::Peers(_), Record::Peer(peer)) if peer.is_here() && peer.addr.port() != 0 => Ok(()),
             (Query::Peers(_), Record::Peer(_)) => Err(Invalid::Malformed("nobody can be at this address")),
             (Query::Item(key), Record::Item(item, _)) => Ok(item.check(key.target())?),
             // Answers, and only to who asked for them.
@@ -68,8 +70,11 @@ impl Validator<Mainline> for Records {
     }
 }
 
+/// Looks at every request of a stranger that is well-formed; `false` refuses it.
+pub type RequestHook = Arc<dyn Fn(&Contact<Mainline>, &Request<Mainline>) -> bool + Send + Sync>;
+
 /// The policy of a server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerRules {
     /// Where nodes and peers can be.
     pub reach: Reach,
@@ -82,6 +87,8 @@ pub struct ServerRules {
     /// Peers of one swarm from which on nobody else is invited to announce himself here: announcements spill over to
     /// nodes farther away (BEP 33). Default 512.
     pub peers_per_swarm: usize,
+    /// Sees requests before they are served. Default none.
+    pub hook: Option<RequestHook>,
 }
 
 impl ServerRules {
@@ -93,6 +100,7 @@ impl ServerRules {
             peer_age: Duration::from_secs(45 * 60),
             item_age: Duration::from_secs(2 * 3600),
             peers_per_swarm: PEERS_PER_SWARM,
+            hook: None,
         }
     }
 }
@@ -102,8 +110,8 @@ fn place(contact: &Contact<Mainline>) -> Result<SocketAddr, Refusal> {
 }
 
 impl Rules<Mainline> for ServerRules {
-    fn admit(&self, from: &Contact<Mainline>, request: &Request<Mainline>, _: Now) -> Result<(), Refusal> {
-        let from = place(from)?;
+    fn admit(&self, contact: &Contact<Mainline>, request: &Request<Mainline>, _: Now) -> Result<(), Refusal> {
+        let from = place(contact)?;
         // Nobody speaks for others. The codec takes the sender's address only; this holds for other transports too.
         let own = match request {
             Request::Put { item: Record::Peer(peer), .. } => {
@@ -111,7 +119,9 @@ impl Rules<Mainline> for ServerRules {
             }
             _ => true,
         };
-        if own && self.reach.allows(from) { Ok(()) } else { Err(Refusal::NotAdmitted) }
+        let fits = own && self.reach.allows(from);
+        let wanted = || self.hook.as_ref().is_none_or(|hook| hook(contact, request));
+        if fits && wanted() { Ok(()) } else { Err(Refusal::NotAdmitted) }
     }
 
     /// Nodes of the asker's family, at places that can be meant: the two families are two networks (BEP 32).
@@ -159,12 +169,19 @@ impl Rules<Mainline> for ServerRules {
         Some(match &stored.item {
             // What its sender once expected is nobody else's business.
             Record::Item(item, _) => Record::Item(item.clone(), None),
+            Record::Peer(peer) if peer.is_here() => return None,
             other => other.clone(),
         })
     }
 
-    fn renew(&self, record: Record, _: &Contact<Mainline>) -> Record {
-        record
+    /// This node's own announcements name the address that it is known at by now.
+    fn renew(&self, record: Record, local: &Contact<Mainline>) -> Record {
+        match (record, local.addr.0) {
+            (Record::Peer(peer), Some(local)) if peer.is_here() => {
+                Record::Peer(Peer { addr: SocketAddr::new(local.ip(), peer.addr.port()), ..peer })
+            }
+            (record, _) => record,
+        }
     }
 }
 

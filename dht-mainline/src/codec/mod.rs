@@ -23,6 +23,7 @@ use crate::{
     krpc::{Body, MAX_DATAGRAM, MAX_TID, Message, Reject, Want},
     reject,
 };
+pub(crate) use answer::MAX_SAMPLES;
 pub use sibling::Sibling;
 use vote::Votes;
 
