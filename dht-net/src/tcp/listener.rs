@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -83,7 +84,7 @@ pub(super) async fn accept<C: Conversation>(hold: ListenerHold, listener: TcpLis
             }
         }
     };
-    shared.until_closed::<()>(accepting).await;
+    shared.until_closed::<()>(pin!(accepting)).await;
 }
 
 /// Whether only the connection that would have been accepted is at fault.

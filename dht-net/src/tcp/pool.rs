@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     panic::resume_unwind,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -203,8 +204,8 @@ impl Shared {
         }
     }
 
-    /// Runs `task` until the pool closes.
-    pub(super) async fn until_closed<T>(&self, task: impl Future<Output = T>) -> Option<T> {
+    /// Runs `task` until the pool closes. The task comes pinned: a future that is handed over is kept twice.
+    pub(super) async fn until_closed<T>(&self, task: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let mut closing = self.closing.subscribe();
         let closed = async move {
             // The sender lives as long as `self`.
@@ -287,7 +288,7 @@ async fn outbound<C: Conversation>(
     sender: oneshot::Sender<Result<C::Output, ConnectionError>>,
 ) {
     let shared = hold.shared.clone();
-    let dialled = shared.until_closed(dial(addr, shared.config.dial_timeout)).await;
+    let dialled = shared.until_closed(pin!(dial(addr, shared.config.dial_timeout))).await;
     match dialled.unwrap_or(Err(ConnectionError::Closed)) {
         // Nobody waits where the caller is gone.
         Err(error) => drop(sender.send(Err(error))),
@@ -322,8 +323,11 @@ pub(super) async fn converse<C: Conversation>(
     // Messages are small and answered; where this fails they are only slower.
     let _ = stream.set_nodelay(true);
     let mut unsent = Unsent::default();
-    let talking = talk(&mut stream, &mut conversation, &mut unsent, (config, read_buffer), &shared.traffic);
-    let result = shared.until_closed(talking).await.unwrap_or(Err(ConnectionError::Closed));
+    let result = {
+        let terms = (config, read_buffer);
+        let talking = pin!(talk(&mut stream, &mut conversation, &mut unsent, terms, &shared.traffic));
+        shared.until_closed(talking).await.unwrap_or(Err(ConnectionError::Closed))
+    };
     drop(conversation);
     let ended = match &result {
         Ok(_) | Err(ConnectionError::Ended) => true,
