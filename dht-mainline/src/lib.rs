@@ -4,10 +4,13 @@
 //! swarms, [`compact`] is how they stand in messages, [`address`] says which places can be meant. [`krpc`] reads and writes
 //! the messages. [`Tokens`] says who may store, [`Item`] what, and [`Bloom`] counts a swarm.
 //!
-//! [`Mainline`] names the types of the network for the engine; [`Records`], [`ServerRules`] and [`Admission`] are its rules.
-//! [`metadata`] exchanges info dictionaries between peers; a [`Magnet`] says which.
+//! [`Mainline`] names the types of the network for the engine; [`Records`], [`ServerRules`] and [`Admission`] are its rules,
+//! and [`Preset`] its numbers. [`KrpcCodec`] stands between the engine and the datagrams of one socket, [`SampleStore`]
+//! between the engine and its store. [`SavedState`] is what survives a restart.
 //!
-//! The crate opens no socket, resolves no name, reads no clock and keeps nothing.
+//! [`metadata`] exchanges info dictionaries between peers; a [`Magnet`] says which, a [`Torrent`] keeps one.
+//!
+//! The crate opens no socket or file, resolves no name, reads no clock, and keeps nothing beyond what it is handed.
 
 pub mod address;
 pub mod bencode;
@@ -26,8 +29,10 @@ mod record;
 mod refusal;
 mod rules;
 mod samples;
+mod saved;
 mod secure_id;
 mod token;
+mod torrent;
 
 pub use bloom::Bloom;
 pub use codec::{CodecConfig, KrpcCodec, Question, Sibling};
@@ -41,4 +46,6 @@ pub use record::{Peer, Record, Samples, Scrape, Slot};
 pub use refusal::reject;
 pub use rules::{Admission, Records, RequestHook, ServerRules};
 pub use samples::{SampleConfig, SampleStore};
+pub use saved::{InvalidState, SavedState, SavedTable};
 pub use token::{Token, Tokens};
+pub use torrent::{InvalidTorrent, Torrent};

@@ -190,7 +190,7 @@ impl Rules<Mainline> for ServerRules {
 pub struct Admission {
     /// Where nodes can be.
     pub reach: Reach,
-    /// Whether ids must suit their address (BEP 42). Default false: most of the network still has others.
+    /// Whether ids must suit their address (BEP 42). Default false: such nodes are preferred, but many still have others.
     pub enforce_ids: bool,
 }
 
@@ -198,6 +198,11 @@ impl Admit<Mainline> for Admission {
     fn admit(&self, contact: &Contact<Mainline>) -> bool {
         let Some(addr) = contact.addr.0 else { return false };
         self.reach.allows(addr) && (!self.enforce_ids || contact.peer.suits(addr.ip()))
+    }
+
+    /// Those whose id suits their address: they did not choose their place.
+    fn prefers(&self, contact: &Contact<Mainline>) -> bool {
+        contact.addr.0.is_some_and(|addr| contact.peer.suits(addr.ip()))
     }
 }
 

@@ -174,6 +174,8 @@ fn the_table_takes_who_can_be_reached_and_if_wanted_only_proper_ids() {
     let proper = Contact::new(NodeId::for_ip(addr.ip(), [9; 20]), Endpoint::from(addr));
     let other = at("9.8.7.6:6881");
     assert!(open.admit(&other) && open.admit(&proper) && strict.admit(&proper) && !strict.admit(&other));
+    assert!(open.prefers(&proper) && !open.prefers(&other));
+    assert!(!open.prefers(&Contact::unlocated(proper.peer)));
     assert!(!open.admit(&at("10.0.0.1:1")) && !open.admit(&at("9.8.7.6:0")));
     assert!(!open.admit(&Contact::unlocated(other.peer)));
     assert_eq!(format!("{} {}", proper.addr, Endpoint::default()), "9.8.7.6:6881 nowhere");

@@ -99,7 +99,7 @@ fn v2(metadata: &[u8]) -> [u8; 32] {
     Sha256::digest(metadata).into()
 }
 
-fn truncated(hash: &[u8; 32]) -> InfoHash {
+pub(crate) fn truncated(hash: &[u8; 32]) -> InfoHash {
     let mut first = [0; 20];
     first.copy_from_slice(&hash[..20]);
     InfoHash(first)
@@ -141,9 +141,24 @@ pub enum SessionError {
     Flood,
 }
 
+/// Which info dictionary a swarm has, if it is served.
+type Lookup = Box<dyn Fn(&InfoHash) -> Option<Bytes> + Send>;
+
 enum Duty {
-    Fetch { wanted: Wanted, size: usize, next: usize, open: BTreeSet<usize>, missing: usize, data: Vec<u8> },
-    Serve { metadata: Bytes, answered: usize },
+    Fetch {
+        wanted: Wanted,
+        size: usize,
+        next: usize,
+        open: BTreeSet<usize>,
+        missing: usize,
+        data: Vec<u8>,
+    },
+    /// It is not known yet what the peer wants.
+    Choose(Lookup),
+    Serve {
+        metadata: Bytes,
+        answered: usize,
+    },
 }
 
 /// One connection.
@@ -178,7 +193,24 @@ impl Session {
     /// # Errors
     /// Names the option that has a value it must not have.
     pub fn serve(metadata: Bytes, local: [u8; 20], config: Config) -> Result<Self, InvalidConfig> {
-        Self::new(Duty::Serve { metadata, answered: 0 }, local, config)
+        Self::serve_any(
+            move |swarm| Wanted::Swarm(*swarm).is(&metadata).then(|| metadata.clone()),
+            local,
+            config,
+        )
+    }
+
+    /// A session that serves whichever of many info dictionaries the peer names, over a connection that it opened.
+    /// `lookup` is asked once, finds them by their hash, and is trusted to.
+    ///
+    /// # Errors
+    /// Names the option that has a value it must not have.
+    pub fn serve_any(
+        lookup: impl Fn(&InfoHash) -> Option<Bytes> + Send + 'static,
+        local: [u8; 20],
+        config: Config,
+    ) -> Result<Self, InvalidConfig> {
+        Self::new(Duty::Choose(Box::new(lookup)), local, config)
     }
 
     fn new(duty: Duty, local: [u8; 20], config: Config) -> Result<Self, InvalidConfig> {
@@ -226,7 +258,7 @@ impl Session {
     fn allowance(&self) -> usize {
         match &self.duty {
             Duty::Fetch { size, .. } => self.config.max_overhead.saturating_add(*size),
-            Duty::Serve { .. } => self.config.max_overhead,
+            Duty::Choose(_) | Duty::Serve { .. } => self.config.max_overhead,
         }
     }
 
@@ -252,9 +284,12 @@ impl Session {
         self.greeted = true;
         let size = match &self.duty {
             Duty::Fetch { wanted, .. } if wanted.info_hash() == info_hash => None,
-            Duty::Serve { metadata, .. } if (Wanted::Swarm(info_hash)).is(metadata) => {
+            Duty::Choose(lookup) => {
+                let metadata = lookup(&info_hash).ok_or(SessionError::Swarm)?;
                 Handshake { info_hash, peer: self.local }.encode(&mut self.out);
-                Some(metadata.len())
+                let size = metadata.len();
+                self.duty = Duty::Serve { metadata, answered: 0 };
+                Some(size)
             }
             _ => return Err(SessionError::Swarm),
         };
@@ -332,7 +367,7 @@ impl Session {
     fn refused(&self, index: i64) -> Result<(), SessionError> {
         match self.duty {
             Duty::Fetch { .. } => Err(SessionError::Refused(index)),
-            Duty::Serve { .. } => Ok(()),
+            Duty::Choose(_) | Duty::Serve { .. } => Ok(()),
         }
     }
 
@@ -342,7 +377,7 @@ impl Session {
             return Ok(());
         }
         let piece = match &mut self.duty {
-            Duty::Fetch { .. } => None,
+            Duty::Fetch { .. } | Duty::Choose(_) => None,
             Duty::Serve { metadata, answered } => {
                 *answered += 1;
                 if *answered > self.config.max_rounds.saturating_mul(metadata.len().div_ceil(PIECE)) {

@@ -46,6 +46,23 @@ fn every_size_is_fetched_whole() {
     }
 }
 
+#[test]
+fn one_of_many_is_served_and_no_other() {
+    let many: Vec<_> = [10, PIECE, 2 * PIECE + 1].map(metadata).into();
+    for wanted in &many {
+        let known = many.clone();
+        let find =
+            move |swarm: &InfoHash| known.iter().find(|metadata| Wanted::Swarm(*swarm).is(metadata)).cloned();
+        let serve = || Session::serve_any(find.clone(), LOCAL, Config::default()).unwrap();
+        let (mut ours, mut theirs) = (fetch(Wanted::V1(v1(wanted))), serve());
+        talk(&mut ours, &mut theirs, 1448);
+        assert_eq!(ours.result(), Some(&Ok(wanted.clone())));
+        let (mut ours, mut theirs) = (fetch(Wanted::V1(InfoHash([1; 20]))), serve());
+        talk(&mut ours, &mut theirs, 1448);
+        assert_eq!(theirs.result(), Some(&Err(SessionError::Swarm)));
+    }
+}
+
 /// The other side, by hand.
 struct Peer {
     session: Session,
