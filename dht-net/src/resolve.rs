@@ -326,6 +326,8 @@ fn name(host: &str) -> Result<&str, Why> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn hosts(texts: &[&str]) -> Vec<String> {
@@ -445,5 +447,21 @@ mod tests {
         assert_eq!(fault(Limits { max_hosts: 0, ..Limits::default() }), "max_hosts");
         assert_eq!(fault(Limits { max_addresses: 257, ..Limits::default() }), "max_addresses");
         assert_eq!(fault(Limits { timeout: Duration::ZERO, ..Limits::default() }), "timeout");
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_itself(ip: IpAddr, port in 1..=u16::MAX) {
+            let addr = SocketAddr::new(ip, port);
+            let text = addr.to_string();
+            prop_assert_eq!(parse(&text), Ok(Host::Address(addr)));
+        }
+
+        #[test]
+        fn any_text_is_an_address_or_a_name_or_an_error(text in "\\PC*|[0-9a-fx.:\\[\\]%-]*") {
+            if let Ok(Host::Name(name, port)) = parse(&text) {
+                prop_assert!(port > 0 && name.parse::<IpAddr>().is_err() && name.is_ascii());
+            }
+        }
     }
 }

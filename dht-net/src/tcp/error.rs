@@ -110,6 +110,8 @@ impl ConnectionError {
         match error.kind() {
             _ if lacks_descriptors(error) => Self::Overloaded(Bound::Descriptors),
             Io::TimedOut => Self::DialTimeout,
+            // It stood, and was gone before we looked.
+            Io::ConnectionReset => Self::Reset,
             kind => Self::Dial(kind),
         }
     }
@@ -156,6 +158,35 @@ impl ListenError {
             Self::Bind { .. } => ErrorKind::Network,
             Self::TooMany(_) => ErrorKind::Capacity,
             Self::Closed => ErrorKind::Closed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_about_the_peer_is_told_apart() {
+        let dialling = |kind: Io| ConnectionError::dialling(&kind.into());
+        for kind in [Io::NetworkUnreachable, Io::HostUnreachable, Io::AddrNotAvailable, Io::PermissionDenied]
+        {
+            assert!(dialling(kind).is_own());
+        }
+        assert!(!dialling(Io::ConnectionRefused).is_own());
+        assert_eq!(dialling(Io::TimedOut), ConnectionError::DialTimeout);
+        assert_eq!(dialling(Io::ConnectionReset), ConnectionError::Reset);
+        assert!(!ConnectionError::talking(&Io::HostUnreachable.into()).is_own());
+        assert_eq!(ConnectionError::talking(&Io::BrokenPipe.into()), ConnectionError::Reset);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_process_without_descriptors_is_overloaded() {
+        for code in [23, 24] {
+            let error = ConnectionError::dialling(&io::Error::from_raw_os_error(code));
+            assert_eq!(error, ConnectionError::Overloaded(Bound::Descriptors));
+            assert_eq!((error.is_own(), error.kind()), (true, ErrorKind::Capacity));
         }
     }
 }
