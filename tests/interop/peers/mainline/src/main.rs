@@ -92,7 +92,7 @@ impl Peer {
         running.dht = Some(dht.clone());
         drop(running);
         let bootstrapped = dht.bootstrapped();
-        Ok(json!({ "id": lines::hex(dht.info().id().as_bytes()), "bootstrapped": bootstrapped }))
+        Ok(json!({ "node": lines::hex(dht.info().id().as_bytes()), "bootstrapped": bootstrapped }))
     }
 
     fn find_node(&self, request: &Value) -> Outcome {
@@ -149,7 +149,7 @@ impl Peer {
     fn stats(&self) -> Outcome {
         let info = self.dht().info();
         Ok(json!({
-            "id": lines::hex(info.id().as_bytes()), "server": info.server_mode(), "firewalled": info.firewalled(),
+            "node": lines::hex(info.id().as_bytes()), "server": info.server_mode(), "firewalled": info.firewalled(),
             "public_address": info.public_address().map(|addr| addr.to_string()), "size": info.dht_size_estimate().0,
         }))
     }
