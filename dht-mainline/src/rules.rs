@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use dht_core::{Contact, Now, Overlay, Request};
+use dht_core::{Contact, InvalidConfig, Now, Overlay, Request};
 use dht_protocol::{Refusal, Rules};
 use dht_records::{Conflict, Invalid, Stored, Validator};
 use dht_routing::Admit;
@@ -102,6 +102,24 @@ impl ServerRules {
             peers_per_swarm: PEERS_PER_SWARM,
             hook: None,
         }
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// Names the field that is wrong and what would be right.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        let lasts = |field, age: Duration| {
+            InvalidConfig::require(age >= Duration::from_secs(1), field, age, "at least 1 s")
+        };
+        lasts("peer_age", self.peer_age)?;
+        lasts("item_age", self.item_age)?;
+        InvalidConfig::require(
+            self.peers_per_swarm >= 1,
+            "peers_per_swarm",
+            self.peers_per_swarm,
+            "at least 1",
+        )
     }
 }
 

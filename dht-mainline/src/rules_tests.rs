@@ -92,6 +92,19 @@ fn ages_are_those_of_the_network() {
 }
 
 #[test]
+fn options_that_keep_nothing_are_named() {
+    let rules = ServerRules::new([3; 16]);
+    assert_eq!(rules.validate(), Ok(()));
+    for (wrong, field) in [
+        (ServerRules { peer_age: Duration::ZERO, ..rules.clone() }, "peer_age"),
+        (ServerRules { item_age: Duration::ZERO, ..rules.clone() }, "item_age"),
+        (ServerRules { peers_per_swarm: 0, ..rules.clone() }, "peers_per_swarm"),
+    ] {
+        assert_eq!(wrong.validate().map_err(|error| error.field), Err(field));
+    }
+}
+
+#[test]
 fn records_are_judged_where_they_belong() {
     let judge = Records::default();
     let record = item(1, "a", None);

@@ -11,7 +11,10 @@ mod hear;
 mod sibling;
 mod vote;
 
-use std::net::SocketAddr;
+use std::{
+    fmt::{self, Debug},
+    net::SocketAddr,
+};
 
 use dht_core::{Contact, Key, Mono, Request, Response};
 use dht_protocol::{Datagram, DatagramCodec, Refusal, Room, TransactionId, Unread};
@@ -31,7 +34,7 @@ use vote::Votes;
 pub(crate) const MAX_NODES: usize = 8;
 
 /// What a codec is made of, one for each socket.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CodecConfig {
     /// The own id until others agree on another address than it suits.
     pub id: NodeId,
@@ -56,6 +59,20 @@ impl CodecConfig {
     /// The codec of a socket of the public network.
     pub fn new(id: NodeId, family: Family, tokens: Tokens, seed: u64) -> Self {
         Self { id, family, reach: Reach::Public, tokens, sibling: None, version: Self::VERSION, seed }
+    }
+}
+
+impl Debug for CodecConfig {
+    /// The seed stays a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, family, reach, sibling, version, .. } = self;
+        f.debug_struct("CodecConfig")
+            .field("id", id)
+            .field("family", family)
+            .field("reach", reach)
+            .field("sibling", sibling)
+            .field("version", version)
+            .finish_non_exhaustive()
     }
 }
 

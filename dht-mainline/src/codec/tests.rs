@@ -480,6 +480,7 @@ fn places_are_those_of_the_family() {
     assert_eq!(one.socket_addr(&Endpoint::default()), None);
     assert_eq!(one.addr(v4("[::ffff:9.8.7.6]:6881")), Endpoint::from(asker()));
     assert_eq!((other.family(), one.max_datagram()), (Family::V6, 4096));
+    assert!(!format!("{one:?}").contains("seed"));
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub enum SessionError {
 }
 
 /// Which info dictionary a swarm has, if it is served.
-type Lookup = Box<dyn Fn(&InfoHash) -> Option<Bytes> + Send>;
+type Lookup = Box<dyn Fn(&InfoHash) -> Option<Bytes> + Send + Sync>;
 
 enum Duty {
     Fetch {
@@ -206,7 +206,7 @@ impl Session {
     /// # Errors
     /// Names the option that has a value it must not have.
     pub fn serve_any(
-        lookup: impl Fn(&InfoHash) -> Option<Bytes> + Send + 'static,
+        lookup: impl Fn(&InfoHash) -> Option<Bytes> + Send + Sync + 'static,
         local: [u8; 20],
         config: Config,
     ) -> Result<Self, InvalidConfig> {
