@@ -52,7 +52,7 @@ use self::{
     batch::Inbox,
     dedup::Recent,
     limits::{Inbound, Outbound},
-    outbox::{Flushed, Outbox},
+    outbox::{Flushed, Meaning, Outbox},
     pending::Ring,
     questions::{Purpose, Questions},
     reflect::Reflection,
@@ -231,7 +231,8 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
                 Poll::Ready(Ok(())) => match self.inbox.receive(&self.socket) {
                     Ok(()) => return Poll::Ready(()),
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
-                    // About a datagram of ours that nobody took (ICMP), or one that was too long for its buffer.
+                    // About a datagram of ours that nobody took (ICMP): others must not make us pause with it.
+                    Err(error) if Meaning::of(&error) == Meaning::Passing => return Poll::Ready(()),
                     Err(_) => {}
                 },
                 Poll::Ready(Err(_)) => {}

@@ -93,6 +93,10 @@ impl<O: Overlay> Questions<O> {
         request: Request<O>,
         purpose: Purpose,
     ) -> bool {
+        // An id that is used again takes the place of the earlier one.
+        if let Some(id) = purpose.id() {
+            self.forget(id);
+        }
         if self.by_tid.len() >= self.max || self.queue.len() >= self.max_queued {
             return false;
         }
@@ -231,6 +235,8 @@ mod tests {
         assert_eq!(next.purpose, Purpose::Ask(RequestId(3)));
         assert!(ask(&mut questions, 5, 10) && ask(&mut questions, 6, 10));
         assert!(!ask(&mut questions, 7, 10), "four are under way");
+        assert!(ask(&mut questions, 6, 11));
+        assert_eq!(questions.len(), 4);
         (1..8).for_each(|id| questions.forget(RequestId(id)));
         assert_eq!((questions.len(), questions.queued(), questions.places.len()), (0, 0, 0));
     }
