@@ -100,6 +100,11 @@ impl Failure {
         matches!(self, Self::Timeout | Self::Unreachable | Self::Reset | Self::Offline | Self::Overloaded)
     }
 
+    /// Whether the fault is this node's own, and says nothing about the peer.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Offline | Self::Overloaded | Self::Closed)
+    }
+
     /// The shared kind.
     pub fn kind(self) -> ErrorKind {
         match self {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use dht_core::{ErrorKind, Failure, InvalidConfig, Mono, Now, Observation, Outcome, Overlay, Sink};
+use dht_core::{ErrorKind, InvalidConfig, Mono, Now, Observation, Outcome, Overlay, Sink};
 
 use crate::{
     NetworkRequest, Observer, ObserverId, Snapshot, TableChange, TableCounts, TooManyObservers,
@@ -267,8 +267,7 @@ impl<O: Overlay> State<O> {
                 self.counts.add(Count::RequestFailed(*kind, why.kind()), 1);
                 self.window.add(Rate::RequestFailed);
                 // Our own bounds and our own end are nobody else's fault.
-                let ours = matches!(why, Failure::Overloaded | Failure::Closed);
-                self.failed(why.kind(), (!ours).then_some(peer));
+                self.failed(why.kind(), (!why.is_own()).then_some(peer));
             }
             Observation::RequestServed { kind, ok } => {
                 self.counts.add(Count::RequestServed(*kind, *ok), 1);

@@ -89,7 +89,7 @@ impl<O: Overlay> Common<O> {
     /// Tells what a failure says about the peer.
     pub(crate) fn report(&mut self, peer: &O::PeerId, kind: RequestKind, why: Failure) {
         self.out.push_back(Output::Observed(Observation::RequestFailed { kind, peer: peer.clone(), why }));
-        let ours = matches!(why, Failure::Overloaded | Failure::Closed);
+        let ours = why.is_own();
         // A server that refuses to store something is a server.
         let refusal = match kind {
             RequestKind::Put => !matches!(why, Failure::Timeout | Failure::Unreachable),

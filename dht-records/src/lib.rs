@@ -32,6 +32,7 @@
 mod clock;
 mod memory;
 mod republish;
+mod shared;
 mod store;
 mod validator;
 

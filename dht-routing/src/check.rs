@@ -16,7 +16,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// Whether a failure says something about the peer, rather than about this node.
 pub(crate) fn blames_peer(why: Failure) -> bool {
-    !matches!(why, Failure::Offline | Failure::Overloaded | Failure::Closed)
+    !why.is_own()
 }
 
 /// One check in flight.

@@ -173,6 +173,12 @@ pub enum BootstrapError<O: Overlay> {
     /// The node is closed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Only places were known, and nobody answered there.
+    #[error("nobody answered at any of the {asked} places to join through")]
+    NobodyThere {
+        /// How many were asked.
+        asked: usize,
+    },
     /// Nobody could be joined through; says who was tried.
     #[error("{0}")]
     Failed(BootstrapFailed<O>),
@@ -183,6 +189,7 @@ impl<O: Overlay> BootstrapError<O> {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Run(error) => error.kind(),
+            Self::NobodyThere { .. } => ErrorKind::Bootstrap,
             Self::Failed(failed) => failed.kind(),
         }
     }

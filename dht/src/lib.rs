@@ -17,7 +17,7 @@
 //! ```
 
 #![cfg_attr(
-    not(feature = "ipfs"),
+    not(any(feature = "ipfs", feature = "mainline")),
     allow(dead_code, reason = "a dialect builds a `Dht`; without one only its parts are used")
 )]
 
@@ -30,6 +30,8 @@ mod trace;
 
 #[cfg(feature = "ipfs")]
 pub mod ipfs;
+#[cfg(feature = "mainline")]
+pub mod mainline;
 
 pub use dht_core as core;
 pub use dht_metrics as metrics;

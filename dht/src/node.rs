@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use derive_where::derive_where;
-use dht_core::{Contact, Failure, Overlay, Request};
+use dht_core::{Contact, Failure, Overlay, Request, Response};
 use dht_metrics::{Metrics, Snapshot};
 use dht_net::{Answered, Handle, Mode, NodeEvent, Role, RunError};
 use dht_protocol::NetworkSize;
@@ -34,7 +34,9 @@ pub struct CallOptions {
 }
 
 /// Whom to join through. Asked at every bootstrap; on a network where only places are known it asks there who is at home.
-pub(crate) type Seeds<O> = Arc<dyn Fn(Handle<O>) -> BoxFuture<'static, Vec<Contact<O>>> + Send + Sync>;
+/// When nobody is, it says how many places were asked.
+pub(crate) type Seeds<O> =
+    Arc<dyn Fn(Handle<O>) -> BoxFuture<'static, Result<Vec<Contact<O>>, usize>> + Send + Sync>;
 
 pub(crate) struct Shared<O: Network> {
     pub(crate) metrics: Arc<Metrics<O>>,
@@ -128,7 +130,8 @@ impl<O: Network> Dht<O> {
         }
         let local = self.local().peer;
         let others = |contacts: Vec<Contact<O>>| contacts.into_iter().filter(|c| c.peer != local).collect();
-        let seeds = others((self.shared.seeds)(self.handle.clone()).await);
+        let found = (self.shared.seeds)(self.handle.clone()).await;
+        let seeds = others(found.map_err(|asked| BootstrapError::NobodyThere { asked })?);
         let fallback = others(self.shared.fallback.clone());
         let joined = self.handle.bootstrap(seeds, fallback, options).await?;
         let tried = match &joined {
@@ -220,9 +223,21 @@ impl<O: Network> Dht<O> {
     /// # Errors
     /// Why there is none.
     pub async fn ping_at(&self, to: Contact<O>) -> Result<Duration, PeerError<O>> {
+        Ok(self.ask(to, Request::Ping).await?.1)
+    }
+
+    /// Asks one peer one thing; its answer and the round-trip time.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask(
+        &self,
+        to: Contact<O>,
+        request: Request<O>,
+    ) -> Result<(Response<O>, Duration), PeerError<O>> {
         let timeout = self.call.timeout.unwrap_or(self.shared.request_timeout);
-        let Answered { result, attempts } = self.handle.ask(to.clone(), Request::Ping, timeout).await?;
-        result.map(|(_, rtt)| rtt).map_err(|why| peer_error(to.peer, why, attempts, timeout))
+        let Answered { result, attempts } = self.handle.ask(to.clone(), request, timeout).await?;
+        result.map_err(|why| peer_error(to.peer, why, attempts, timeout))
     }
 
     /// Whether a ping is answered.

@@ -108,7 +108,7 @@ impl Plan {
         }
         let shared = Shared {
             metrics,
-            seeds: Arc::new(move |_| Box::pin(std::future::ready(seeds()))),
+            seeds: Arc::new(move |_| Box::pin(std::future::ready(Ok(seeds())))),
             fallback: fallback(&settings),
             bootstrap: settings.bootstrap_options(),
             query_timeout: settings.query.query_timeout,
