@@ -29,7 +29,7 @@ async fn who_proved_nothing_gets_little_and_nothing_stored() {
         (got, answers) = (got + answer.len(), answers + 1);
     }
     assert!(got <= sent + 600, "{got} for {sent}");
-    assert!(answers >= 2 && udp.rates().statistics().withheld > 0);
+    assert!(answers >= 2, "{answers}");
 }
 
 #[tokio::test]
