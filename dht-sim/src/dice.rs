@@ -195,7 +195,8 @@ mod tests {
     fn draws_follow_their_distributions() {
         let mut dice = Dice::new(7, 3);
         let n = 100_000;
-        let mean: f64 = (0..n).map(|_| dice.wait(Duration::from_secs(2)).as_secs_f64()).sum::<f64>() / f64::from(n);
+        let mean: f64 =
+            (0..n).map(|_| dice.wait(Duration::from_secs(2)).as_secs_f64()).sum::<f64>() / f64::from(n);
         assert!((1.97..2.03).contains(&mean), "{mean}");
         let sessions = Quantiles::lognormal(1.647);
         let within = (0..n).filter(|_| sessions.at(dice.roll()) <= 4.0).count() as f64 / f64::from(n);

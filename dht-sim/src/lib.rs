@@ -1,7 +1,31 @@
 //! Whole Kademlia networks in one process.
 
+mod clock;
 mod dice;
+mod link;
+mod network;
+mod outcome;
 mod queue;
+mod scenario;
+mod store;
 
 pub use dice::{Dice, Quantiles, Zipf};
+pub use link::{Burst, Latency, Links, REGIONS, Region, Reorder};
+pub use network::{
+    Compact, CompactNetwork, Content, Engine, Entry, IpfsNetwork, Manners, Mark, Network, Open, Place, Point,
+    Subject, Versions,
+};
+pub use outcome::{
+    OpKind, Operations, Outcome, PhaseOutcome, Sample, State, Summary, Traffic, Verdict, Violation,
+    ViolationKind,
+};
 pub use queue::Queue;
+pub use scenario::{
+    Check, Churn, Fault, Invalid, Measure, OverlayKind, Phase, Population, Scenario, Start, What, Workload,
+};
+pub use store::Stores;
+
+/// The result of a call that need not wait: stores in memory answer at once.
+fn now_or_never<T>(call: impl Future<Output = T>) -> Option<T> {
+    futures::FutureExt::now_or_never(call)
+}

@@ -54,12 +54,7 @@ impl<T> Level<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self {
-            now: 0,
-            len: 0,
-            ready: VecDeque::new(),
-            levels: (0..LEVELS).map(|_| Level::new()).collect(),
-        }
+        Self { now: 0, len: 0, ready: VecDeque::new(), levels: (0..LEVELS).map(|_| Level::new()).collect() }
     }
 }
 

@@ -1,0 +1,269 @@
+//! What becomes of one message: the verdict of all that lies between two nodes at a moment.
+
+use super::{Links, latency::Latencies};
+use crate::{
+    clock::nanos,
+    dice::{Dice, Quantiles, hash, unit},
+    network::{Manners, seconds_of},
+};
+
+/// The verdict about one message. Times are when it arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    Lost,
+    Once(u64),
+    Twice(u64, u64),
+    /// The stream gave up resending.
+    Broken(u64),
+}
+
+/// A node's access line.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    bad: bool,
+    /// When that changes.
+    until: u64,
+}
+
+/// Retransmissions of a stream wait at least this long.
+const MIN_RESEND: u64 = 200_000_000;
+
+/// All links.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    links: Links,
+    latencies: Latencies,
+    jitter: Quantiles,
+    dice: Dice,
+    seed: u64,
+    patience: u64,
+    streams: bool,
+    /// Cumulative shares of the sides of a partition; empty when there is none.
+    sides: Vec<f64>,
+    /// Which nodes are on which side is drawn anew for each partition.
+    partition: u64,
+    /// Share of the ordered pairs that nothing gets through, and the draw.
+    one_way: (f64, u64),
+    /// Filled while lines have bad times.
+    lines: Vec<Line>,
+    /// When a node's line is free again; filled while bandwidth is limited.
+    free: Vec<u64>,
+}
+
+impl Wire {
+    pub(crate) fn new(links: Links, manners: &Manners, seed: u64) -> Self {
+        Self {
+            latencies: Latencies::new(links.latency, seed),
+            jitter: Quantiles::lognormal(links.jitter),
+            links,
+            dice: Dice::new(seed, 1),
+            seed,
+            patience: nanos(manners.patience),
+            streams: manners.streams,
+            sides: Vec::new(),
+            partition: 0,
+            one_way: (0.0, 0),
+            lines: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    /// Other weather from now on; who sits where stays.
+    pub(crate) fn set_links(&mut self, links: Links) {
+        self.latencies = Latencies::new(links.latency, self.seed);
+        self.jitter = Quantiles::lognormal(links.jitter);
+        self.links = links;
+        self.lines.clear();
+        self.free.clear();
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Splits the nodes into sides that do not hear of one another; no shares heal it.
+    pub(crate) fn partition(&mut self, shares: &[f64], draw: u64) {
+        let all: f64 = shares.iter().sum();
+        let mut sum = 0.0;
+        let cumulative = shares.iter().map(|share| {
+            sum += share / all;
+            sum
+        });
+        self.sides = cumulative.collect();
+        self.partition = draw;
+    }
+
+    /// The side that a node is on; 0 without a partition.
+    pub(crate) fn side(&self, node: u32) -> usize {
+        if self.sides.is_empty() {
+            return 0;
+        }
+        let point = unit(hash(self.partition, node.into(), 4));
+        self.sides.partition_point(|sum| *sum <= point).min(self.sides.len() - 1)
+    }
+
+    /// Cuts a share of the ordered pairs of nodes.
+    pub(crate) fn cut_one_way(&mut self, share: f64, draw: u64) {
+        self.one_way = (share, draw);
+    }
+
+    pub(crate) fn is_cut(&self, from: u32, to: u32) -> bool {
+        let pair = u64::from(from) << 32 | u64::from(to);
+        !self.sides.is_empty() && self.side(from) != self.side(to)
+            || self.one_way.0 > 0.0 && unit(hash(self.one_way.1, pair, 5)) < self.one_way.0
+    }
+
+    /// One way, without jitter.
+    pub(crate) fn latency(&self, from: u32, to: u32) -> u64 {
+        self.latencies.between(from, to)
+    }
+
+    /// Sends `bytes`; `extra` is added to the way.
+    pub(crate) fn carry(&mut self, now: u64, from: u32, to: u32, bytes: usize, extra: u64) -> Carried {
+        if self.is_cut(from, to) {
+            return Carried::Lost;
+        }
+        let latency = self.latencies.between(from, to);
+        let mut leaves = now;
+        let mut resend = MIN_RESEND.max(latency * 4);
+        while self.loses(leaves, from) || self.loses(leaves, to) || self.dice.chance(self.links.loss) {
+            if !self.streams {
+                return Carried::Lost;
+            }
+            leaves += resend;
+            resend *= 2;
+            if leaves - now > self.patience {
+                return Carried::Broken(now + self.patience);
+            }
+        }
+        let queued = self.queue(leaves, from, bytes);
+        let first = queued + self.way(latency) + extra;
+        if !self.streams && self.dice.chance(self.links.duplicate) {
+            return Carried::Twice(first, queued + self.way(latency) + extra);
+        }
+        Carried::Once(first)
+    }
+
+    fn way(&mut self, latency: u64) -> u64 {
+        let jitter = if self.links.jitter > 0.0 { self.jitter.at(self.dice.roll()) } else { 1.0 };
+        let held = match self.links.reorder {
+            Some(reorder) if self.dice.chance(reorder.share) => {
+                self.dice.below(nanos(seconds_of(reorder.by)).max(1))
+            }
+            _ => 0,
+        };
+        (latency as f64 * jitter) as u64 + held
+    }
+
+    /// Whether a node's line is bad at that time and loses this packet.
+    fn loses(&mut self, at: u64, node: u32) -> bool {
+        let Some(burst) = self.links.burst else { return false };
+        let i = node as usize;
+        if self.lines.len() <= i {
+            self.lines.resize(i + 1, Line::default());
+        }
+        let line = &mut self.lines[i];
+        if line.until == 0 {
+            line.until = at.saturating_add(nanos(self.dice.wait(seconds_of(burst.every)))).max(1);
+        }
+        // A resent packet looks ahead; the line does not change its mind about what it told already.
+        while line.until <= at {
+            line.bad = !line.bad;
+            let mean = if line.bad { burst.lasts } else { burst.every };
+            line.until = line.until.saturating_add(nanos(self.dice.wait(seconds_of(mean))).max(1));
+        }
+        line.bad && self.dice.chance(burst.loss)
+    }
+
+    /// When the last byte has left.
+    fn queue(&mut self, at: u64, from: u32, bytes: usize) -> u64 {
+        let Some(bandwidth) = self.links.bandwidth.filter(|rate| *rate > 0.0) else { return at };
+        let i = from as usize;
+        if self.free.len() <= i {
+            self.free.resize(i + 1, 0);
+        }
+        let free = &mut self.free[i];
+        *free = (*free).max(at) + (bytes as f64 / bandwidth * 1e9) as u64;
+        *free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::{Burst, Reorder};
+
+    const MS: u64 = 1_000_000;
+
+    fn wire(links: Links, manners: &Manners) -> Wire {
+        Wire::new(links, manners, 3)
+    }
+
+    #[test]
+    fn a_clear_link_takes_its_latency_and_bandwidth_queues() {
+        let mut clear = wire(Links::constant(20.0), &Manners::datagrams());
+        assert_eq!(clear.carry(5, 1, 2, 100, 7), Carried::Once(5 + 20 * MS + 7));
+        let slow = Links { bandwidth: Some(1000.0), ..Links::constant(0.0) };
+        let mut slow = wire(slow, &Manners::datagrams());
+        assert_eq!(slow.carry(0, 1, 2, 100, 0), Carried::Once(100 * MS));
+        assert_eq!(slow.carry(0, 1, 3, 100, 0), Carried::Once(200 * MS));
+        assert_eq!(slow.carry(0, 2, 3, 100, 0), Carried::Once(100 * MS));
+    }
+
+    #[test]
+    fn loss_is_silence_for_datagrams_and_delay_for_streams() {
+        let links = Links::constant(20.0).loss(0.3);
+        let mut datagrams = wire(links.clone(), &Manners::datagrams());
+        let lost = (0..10_000).filter(|_| datagrams.carry(0, 1, 2, 1, 0) == Carried::Lost).count();
+        assert!((2850..3150).contains(&lost), "{lost}");
+        let mut streams = wire(links, &Manners::streams());
+        let late = (0..10_000).filter(|_| streams.carry(0, 1, 2, 1, 0) != Carried::Once(20 * MS)).count();
+        assert!((2850..3150).contains(&late), "{late}");
+        let mut dead = wire(Links::constant(20.0).loss(1.0), &Manners::streams());
+        assert_eq!(dead.carry(0, 1, 2, 1, 0), Carried::Broken(nanos(Manners::streams().patience)));
+    }
+
+    #[test]
+    fn doubles_and_laggards_come_in_their_share() {
+        let reorder = Some(Reorder { share: 0.2, by: 1.0 });
+        let links = Links { duplicate: 0.25, reorder, ..Links::constant(1.0) };
+        let mut wire = wire(links, &Manners::datagrams());
+        let (mut doubles, mut late) = (0, 0);
+        for _ in 0..10_000 {
+            match wire.carry(0, 1, 2, 1, 0) {
+                Carried::Twice(..) => doubles += 1,
+                Carried::Once(at) => late += u32::from(at > MS),
+                _ => unreachable!("nothing is lost"),
+            }
+        }
+        assert!((2350..2650).contains(&doubles), "{doubles}");
+        assert!((1350..1650).contains(&late), "{late}");
+    }
+
+    #[test]
+    fn bad_times_come_in_bursts() {
+        let burst = Some(Burst { every: 90.0, lasts: 10.0, loss: 1.0 });
+        let mut wire = wire(Links { burst, ..Links::constant(1.0) }, &Manners::datagrams());
+        let lost: Vec<bool> =
+            (0..200_000u64).map(|i| wire.carry(i * 100 * MS, 1, 2, 1, 0) == Carried::Lost).collect();
+        let share = lost.iter().filter(|lost| **lost).count() as f64 / lost.len() as f64;
+        let changes = lost.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert!((0.15..0.23).contains(&share), "two lines, each bad a tenth of the time: {share}");
+        assert!(changes < 1000, "{changes}");
+    }
+
+    #[test]
+    fn sides_and_cuts_hold_until_they_are_lifted() {
+        let mut wire = wire(Links::constant(1.0), &Manners::datagrams());
+        wire.partition(&[1.0, 3.0], 9);
+        let small = (0..10_000).filter(|node| wire.side(*node) == 0).count();
+        assert!((2350..2650).contains(&small), "{small}");
+        assert_eq!(wire.is_cut(1, 2), wire.side(1) != wire.side(2));
+        wire.partition(&[], 9);
+        assert!((0..100).all(|node| !wire.is_cut(0, node)));
+        wire.cut_one_way(0.1, 5);
+        let cut: Vec<_> = (1..1000).filter(|node| wire.is_cut(0, *node)).collect();
+        assert!((60..140).contains(&cut.len()));
+        assert!(cut.iter().any(|node| !wire.is_cut(*node, 0)), "the other way is another matter");
+    }
+}
