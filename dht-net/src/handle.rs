@@ -11,7 +11,7 @@ use derive_where::derive_where;
 use dht_core::{Contact, ErrorKind, Failure, Now, Overlay, Request, Response};
 use dht_protocol::{Node, Rules};
 use dht_query::{Finished, QueryOptions, StartError};
-use dht_records::{Lease, Saved, Store, StoreError, Validator};
+use dht_records::{Store, Validator};
 use dht_routing::{BootstrapFailed, BootstrapOptions, BootstrapReport, RefreshReport};
 use thiserror::Error;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -143,11 +143,14 @@ impl<O: Overlay> Handle<O> {
         self.shared.commands.is_closed()
     }
 
-    async fn command(&self, command: Command<O>) -> Result<(), RunError> {
+    pub(crate) async fn command(&self, command: Command<O>) -> Result<(), RunError> {
         self.shared.commands.send(command).await.map_err(|_| RunError::Closed)
     }
 
-    async fn call<R>(&self, command: impl FnOnce(oneshot::Sender<R>) -> Command<O>) -> Result<R, RunError> {
+    pub(crate) async fn call<R>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<R>) -> Command<O>,
+    ) -> Result<R, RunError> {
         let (done, answer) = oneshot::channel();
         self.command(command(done)).await?;
         answer.await.map_err(|_| RunError::Closed)
@@ -243,92 +246,6 @@ impl<O: Overlay> Handle<O> {
         options: QueryOptions,
     ) -> Result<Finished<O>, RunError> {
         self.run(Goal::Store(query, item), options).await
-    }
-
-    /// Keeps an own item in the own store for ever. If `announced` it is announced again and again, also after a restart
-    /// on the same store; the announcement now is the caller's ([`Handle::offer`]). If not, the store holds it like a
-    /// stranger's item and may evict it when it is full. An announced item that an [`Handle::offer`] finds no taker for is
-    /// announced again after the retry time.
-    ///
-    /// # Errors
-    /// When the store refuses it.
-    pub async fn keep(&self, query: O::Query, item: O::Item, announced: bool) -> Result<Saved, StoreError> {
-        let now = self.now();
-        let item = self.shared.rules.receive(item, now);
-        let lease =
-            Lease { from: self.local().peer, received: now.wall, lifetime: Duration::MAX, own: announced };
-        let saved = self.shared.store.save(&query, item.clone(), lease, &*self.shared.validator, now).await?;
-        if announced && !matches!(saved, Saved::Worse(_)) {
-            // A closed node announces nothing, and says so at the next call.
-            let _ = self.command(Command::Kept { query, item }).await;
-        }
-        Ok(saved)
-    }
-
-    /// Holds an item in the own store as if a stranger had sent it: for the usual time, never announced.
-    ///
-    /// # Errors
-    /// When the store refuses it.
-    pub async fn hold(&self, query: O::Query, item: O::Item) -> Result<Saved, StoreError> {
-        let now = self.now();
-        let lifetime = self.shared.rules.lifetime(&query, &item);
-        let item = self.shared.rules.receive(item, now);
-        let lease = Lease { from: self.local().peer, received: now.wall, lifetime, own: false };
-        self.shared.store.save(&query, item, lease, &*self.shared.validator, now).await
-    }
-
-    /// What the own store holds under a query, as others would be shown it.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn presented(&self, query: &O::Query) -> Result<Vec<O::Item>, StoreError> {
-        let now = self.now();
-        let held = self.shared.store.load(query, now).await?;
-        let local = self.local();
-        let rules = &self.shared.rules;
-        let current = held.into_iter().filter_map(|mut stored| {
-            stored.item = rules.renew(stored.item, &local);
-            rules.present(&stored, now)
-        });
-        Ok(current.collect())
-    }
-
-    /// Forgets the item in one slot, locally and for future announcements; whether there was one.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn unkeep_slot(&self, query: O::Query, slot: &O::Slot) -> Result<bool, StoreError> {
-        self.forget(query.clone(), slot.clone()).await;
-        self.shared.store.remove_slot(&query, slot).await
-    }
-
-    /// Has the driver announce an item no more. Awaited before the store forgets it: an announcement that ends in between
-    /// would bring it back.
-    async fn forget(&self, query: O::Query, slot: O::Slot) {
-        // A closed node announces nothing any more.
-        let _ = self.call(|done| Command::Dropped { query, slot, done }).await;
-    }
-
-    /// Forgets everything under a query, locally and for future announcements; how many items.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn unkeep(&self, query: O::Query) -> Result<usize, StoreError> {
-        let held = self.shared.store.load(&query, self.now()).await?;
-        for stored in held {
-            self.forget(query.clone(), O::slot(&stored.item)).await;
-        }
-        self.shared.store.remove(&query).await
-    }
-
-    /// Forgets everything, locally and for future announcements.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn unkeep_all(&self) -> Result<(), StoreError> {
-        // A closed node announces nothing any more.
-        let _ = self.call(|done| Command::DroppedAll { done }).await;
-        self.shared.store.clear().await
     }
 
     /// Asks one peer one thing, connecting first when need be. [`Request::Ping`] measures the round trip.

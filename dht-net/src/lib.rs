@@ -15,6 +15,7 @@ mod ip;
 mod jobs;
 pub mod memory;
 mod mode;
+mod own;
 mod search;
 mod transport;
 

@@ -13,7 +13,7 @@ use dht_mainline::{
     compact::Family,
 };
 use dht_metrics::Metrics;
-use dht_net::{DriverConfig, Mode, SystemClock, Transport, tcp::Pool, udp::Udp};
+use dht_net::{Clock, DriverConfig, Mode, SystemClock, Transport, tcp::Pool, udp::Udp};
 use dht_protocol::{Node, Parts};
 use dht_records::{MemoryStore, Store};
 use tokio::sync::broadcast;
@@ -62,6 +62,8 @@ impl Builder {
                 dht_net::udp::BindError::Socket { addr, source } => BuildError::Listen { addr, why: source },
                 _ => BuildError::Listen { addr, why: std::io::Error::other(error) },
             })?;
+            // Tickets are judged by the time that they are given by.
+            let udp = udp.with_clock(self.clock());
             let mut plan = plan;
             plan.local.addr = Endpoint(Some(udp.local_addr()));
             let rates = udp.rates();
@@ -101,6 +103,11 @@ impl Builder {
             Some(metrics) => Ok(metrics),
             None => Ok(Arc::new(Metrics::new(dht_metrics::Config::default())?)),
         }
+    }
+
+    /// The one clock of all parts.
+    fn clock(&mut self) -> Arc<dyn Clock> {
+        self.clock.get_or_insert_with(|| Arc::new(SystemClock::new())).clone()
     }
 
     fn udp(&self) -> dht_net::udp::Config {
@@ -169,7 +176,7 @@ impl Builder {
         let node = Node::new(local.clone(), parts)?;
         let store = self.store_for(i, &local, &options, seed)?;
         let sink: Arc<dyn Sink<Mainline>> = metrics.clone();
-        let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let clock = self.clock();
         let driver = DriverConfig {
             mode: if options.read_only { Mode::Client } else { Mode::Server },
             ..options.driver.clone()
