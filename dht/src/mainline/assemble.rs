@@ -63,7 +63,7 @@ impl Builder {
                 _ => BuildError::Listen { addr, why: std::io::Error::other(error) },
             })?;
             // Tickets are judged by the time that they are given by.
-            let udp = udp.with_clock(self.clock());
+            let udp = udp.with_clock(self.time());
             let mut plan = plan;
             plan.local.addr = Endpoint(Some(udp.local_addr()));
             let rates = udp.rates();
@@ -106,7 +106,7 @@ impl Builder {
     }
 
     /// The one clock of all parts.
-    fn clock(&mut self) -> Arc<dyn Clock> {
+    fn time(&mut self) -> Arc<dyn Clock> {
         self.clock.get_or_insert_with(|| Arc::new(SystemClock::new())).clone()
     }
 
@@ -176,7 +176,7 @@ impl Builder {
         let node = Node::new(local.clone(), parts)?;
         let store = self.store_for(i, &local, &options, seed)?;
         let sink: Arc<dyn Sink<Mainline>> = metrics.clone();
-        let clock = self.clock();
+        let clock = self.time();
         let driver = DriverConfig {
             mode: if options.read_only { Mode::Client } else { Mode::Server },
             ..options.driver.clone()
