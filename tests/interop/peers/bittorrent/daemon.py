@@ -1,7 +1,6 @@
 """A client that is a process of its own: free ports, its RPC over HTTP, and its end."""
 
 import json
-import signal
 import socket
 import subprocess
 import time
@@ -16,6 +15,8 @@ START_SECONDS = 15
 
 def free_port(host, kind):
     """A port that nobody uses now."""
+    if ":" in host:
+        raise ValueError("it is driven on IPv4 only")
     with socket.socket(socket.AF_INET, kind) as free:
         free.bind((host, 0))
         return free.getsockname()[1]
@@ -55,14 +56,22 @@ def until(what, seconds, error):
         time.sleep(0.1)
 
 
+# Ends the client when its stdin does: also when the wrapper is killed, and cannot end it by itself.
+GUARD = """
+"$@" </dev/null & client=$!
+read -r _
+kill $client
+(sleep 1; kill -9 $client) 2>/dev/null & late=$!
+wait $client
+kill $late
+"""
+
+
 class Daemon:
     def __init__(self, command, log):
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        command = ["sh", "-c", GUARD, "guard", *command]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
 
     def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(1.5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.stdin.close()
+        self.process.wait(5)

@@ -90,7 +90,10 @@ pub fn bytes(request: &Value, field: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Says that the peer is ready, and answers until `quit` or the end of stdin.
-pub fn serve(ready: Value, operation: impl Fn(&Value) -> Outcome + Send + Sync + 'static) -> Result<(), String> {
+pub fn serve(
+    ready: Value,
+    operation: impl Fn(&Value) -> Outcome + Send + Sync + 'static,
+) -> Result<(), String> {
     let operation = Arc::new(operation);
     write(&ready);
     for line in std::io::stdin().lock().lines() {

@@ -97,7 +97,8 @@ impl Peer {
 
     fn find_node(&self, request: &Value) -> Outcome {
         let nodes = self.dht().find_node(Id::from(lines::digest(request, "target")?));
-        let each = |node: &mainline::Node| json!({ "id": lines::hex(node.id().as_bytes()), "addr": node.address() });
+        let each =
+            |node: &mainline::Node| json!({ "id": lines::hex(node.id().as_bytes()), "addr": node.address() });
         Ok(json!({ "nodes": nodes.iter().map(each).collect::<Vec<_>>() }))
     }
 
@@ -119,7 +120,8 @@ impl Peer {
 
     fn put_immutable(&self, request: &Value) -> Outcome {
         let done = self.dht().put_immutable(&string(request)?);
-        done.map(|target| json!({ "target": lines::hex(target.as_bytes()) })).map_err(|error| error.to_string())
+        done.map(|target| json!({ "target": lines::hex(target.as_bytes()) }))
+            .map_err(|error| error.to_string())
     }
 
     fn get_immutable(&self, request: &Value) -> Outcome {

@@ -131,7 +131,8 @@ impl Peer {
     /// It announces only to nodes whose id has the first 16 bits of the info hash. It knows no `implied_port`.
     fn announce(&self, request: &Value) -> Outcome {
         let info_hash = Id20::new(lines::digest(request, "info_hash")?);
-        let port = request["port"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0);
+        let port =
+            request["port"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0);
         if request["implied_port"] == true || request["implied_port"] == 1 {
             return unsupported();
         }
