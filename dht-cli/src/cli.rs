@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{config, demo, find, ipns, join, keygen, lookup, node, output::Output, ping, provide, value};
+use crate::{
+    config, demo, find, ipns, join, keygen, lookup, mainline, node, output::Output, ping, provide, value,
+};
 
-/// Run a node of the IPFS DHT, or ask the network one question.
+/// Run a node of the IPFS DHT or of BitTorrent Mainline, or ask their networks one question.
 #[derive(Debug, Parser)]
 #[command(name = "dht", version, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found. Logs go to stderr.")]
@@ -50,6 +52,9 @@ pub enum Command {
     Ping(ping::PingArgs),
     /// Tell who is at an address and whether it serves the network
     Id(ping::IdArgs),
+    /// The DHT of BitTorrent: run a node, or ask it one question
+    #[command(subcommand)]
+    Mainline(mainline::Command),
     /// Make a new identity
     Keygen(keygen::Args),
     /// Show or check the options
@@ -78,6 +83,7 @@ impl Cli {
             Command::Lookup(args) => lookup::run(args, &options, output).await,
             Command::Ping(args) => ping::ping(args, &options, output).await,
             Command::Id(args) => ping::id(args, &options, output).await,
+            Command::Mainline(command) => mainline::run(command, &options, output).await,
             Command::Keygen(args) => keygen::run(&args, output),
             Command::Config(command) => config::run(command, &options, output),
             Command::Completions { shell } => {

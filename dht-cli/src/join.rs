@@ -112,6 +112,14 @@ fn list(loader: Loader, flag: &str, option: &str, values: &[String]) -> Loader {
 }
 
 impl Options {
+    /// For commands that take all their options as flags.
+    pub fn none(&self, command: &str) -> anyhow::Result<()> {
+        match &self.file {
+            Some(_) => Err(usage(format!("`{command}` reads no file of options; leave --config out"))),
+            None => Ok(()),
+        }
+    }
+
     /// Defaults, file, environment and the flags that `layer` adds.
     pub fn load(&self, layer: impl Fn(Loader) -> Loader) -> anyhow::Result<Loaded> {
         let mut loader = Loader::new().process_environment();

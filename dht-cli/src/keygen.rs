@@ -83,7 +83,7 @@ fn generate_rsa() -> anyhow::Result<(Vec<u8>, Keypair)> {
 }
 
 /// Writes a file that is not there yet and that only its owner reads.
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! The program `dht`: runs a node of the IPFS DHT, or asks the network one question.
+//! The program `dht`: runs a node of the IPFS DHT or of BitTorrent Mainline, or asks their networks one question.
 //!
 //! Results go to stdout, logs and the one line that says what went wrong to stderr. Exit codes: 0 done, 1 failed,
 //! 2 usage, 3 not found.
@@ -13,6 +13,7 @@ mod ipns;
 mod join;
 mod keygen;
 mod lookup;
+mod mainline;
 mod node;
 mod output;
 mod ping;

@@ -138,10 +138,7 @@ async fn announce(dht: &Dht<Ipfs>, provides: &[ContentKey]) -> anyhow::Result<()
 
 /// An event for whoever started the node. A node whose reader has left goes on.
 fn tell(event: &Value) -> io::Result<()> {
-    match output::object(event) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        told => told,
-    }
+    output::lenient(output::object(event))
 }
 
 fn name(role: Role) -> &'static str {

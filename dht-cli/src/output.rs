@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use dht::{Contact, Receipt, ipfs::Ipfs};
+use dht::{Contact, Overlay, PutError, Receipt, ipfs::Ipfs};
 use serde_json::{Value, json};
 
 /// Characters of the longest peer id that is common; shorter ones are padded, so that columns stand below one another.
@@ -36,6 +36,14 @@ pub fn object(json: &Value) -> io::Result<()> {
     text_line(&json.to_string())
 }
 
+/// What was told to somebody who may have left, which changes nothing for who goes on.
+pub fn lenient(told: io::Result<()>) -> io::Result<()> {
+    match told {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        told => told,
+    }
+}
+
 /// Bytes as they are.
 pub fn raw(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -55,7 +63,7 @@ pub fn addresses(contact: &Contact<Ipfs>) -> Vec<String> {
 }
 
 /// Who took something, as counts and names.
-pub fn receipt(receipt: &Receipt<Ipfs>) -> Value {
+pub fn receipt<O: Overlay>(receipt: &Receipt<O>) -> Value {
     let stored: Vec<_> = receipt.stored.iter().map(ToString::to_string).collect();
     json!({
         "stored": receipt.stored.len(),
@@ -65,8 +73,19 @@ pub fn receipt(receipt: &Receipt<Ipfs>) -> Value {
     })
 }
 
+/// What came of a store, with counts in any case.
+pub fn stored<O: Overlay>(told: &Result<Receipt<O>, PutError<O>>) -> Value {
+    match told {
+        Ok(receipt) => self::receipt(receipt),
+        Err(error @ PutError::NotStored { receipt }) => {
+            merged(self::receipt(receipt), json!({ "error": error.to_string() }))
+        }
+        Err(error) => merged(self::receipt(&Receipt::<O>::default()), json!({ "error": error.to_string() })),
+    }
+}
+
 /// The same in words.
-pub fn receipt_text(receipt: &Receipt<Ipfs>) -> String {
+pub fn receipt_text<O: Overlay>(receipt: &Receipt<O>) -> String {
     let Receipt { stored, refused, failed } = receipt;
     format!("stored by {}, refused by {}, no answer from {}", stored.len(), refused.len(), failed.len())
 }

@@ -96,17 +96,9 @@ fn say(
     })
 }
 
-/// What came of an announcement, with counts in any case.
+/// What came of an announcement.
 pub fn provided(content: &ContentKey, told: &Result<Receipt<Ipfs>, ProvideError<Ipfs>>) -> Value {
-    let counts = match told {
-        Ok(receipt) | Err(ProvideError::NotStored { receipt }) => output::receipt(receipt),
-        Err(_) => output::receipt(&Receipt::default()),
-    };
-    let json = output::merged(json!({ "cid": content.to_string() }), counts);
-    match told {
-        Ok(_) => json,
-        Err(error) => output::merged(json, json!({ "error": error.to_string() })),
-    }
+    output::merged(json!({ "cid": content.to_string() }), output::stored(told))
 }
 
 /// Waits until the node knows where it can be reached: a record without an address is refused everywhere.

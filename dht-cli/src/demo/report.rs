@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use anyhow::anyhow;
+use dht::Network;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
@@ -33,10 +34,10 @@ impl Report {
     }
 
     /// The first step, which makes the network; `None` when that failed.
-    pub async fn start(
+    pub async fn start<O: Network>(
         &mut self,
-        starting: impl Future<Output = anyhow::Result<Swarm>>,
-    ) -> anyhow::Result<Option<Swarm>> {
+        starting: impl Future<Output = anyhow::Result<Swarm<O>>>,
+    ) -> anyhow::Result<Option<Swarm<O>>> {
         let start = Instant::now();
         let started = timeout(self.left(), starting).await.unwrap_or_else(|_| Err(late()));
         // Options that cannot be right are the user's to change, not a step that failed.
@@ -51,9 +52,9 @@ impl Report {
     }
 
     /// Runs a step and tells how it went.
-    pub async fn step(
+    pub async fn step<O: Network>(
         &mut self,
-        swarm: &Swarm,
+        swarm: &Swarm<O>,
         name: &str,
         step: impl Future<Output = Seen>,
     ) -> anyhow::Result<()> {

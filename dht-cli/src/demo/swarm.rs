@@ -1,15 +1,9 @@
-//! The nodes of the demonstration: servers of a private network on loopback, or inside the process.
+//! The nodes of the demonstration, on whichever network: joining, losing some, and what lookups must find.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Context, anyhow, ensure};
-use dht::{
-    Contact, Dht, Overlay,
-    config::{Loader, Preset, Settings},
-    ipfs::{AddrList, Ipfs, Multiaddr, PeerId},
-    net::memory::Hub,
-    routing::BootstrapOptions,
-};
+use anyhow::ensure;
+use dht::{Dht, Network, Receipt, core::KadKey, routing::BootstrapOptions};
 use futures::{
     StreamExt, TryStreamExt,
     future::{join_all, ready},
@@ -17,67 +11,70 @@ use futures::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Transport, report::Seen};
-use crate::join::{self, Options};
+use super::report::Seen;
 
 /// Nodes that join at the same time.
-const JOINING: usize = 16;
+pub const JOINING: usize = 16;
 /// Pings of one node that are under way at the same time.
 const PINGS: usize = 32;
+/// How often those in a table are pinged at most.
+const ROUNDS: usize = 4;
 /// How long a node may take to know its neighbourhood.
 const SETTLE: Duration = Duration::from_secs(20);
 /// Between two looks at its table.
 const LOOK: Duration = Duration::from_millis(20);
-/// The private network's prefix.
-const NETWORK: &str = "/dht-demo";
 
 /// Nodes of one network; those that were stopped are remembered for their counts.
-pub struct Swarm {
-    live: Vec<Dht<Ipfs>>,
-    stopped: Vec<Dht<Ipfs>>,
-    settings: Settings,
-    transport: Transport,
+pub struct Swarm<O: Network> {
+    live: Vec<Dht<O>>,
+    stopped: Vec<Dht<O>>,
+    k: usize,
+    /// What they talk over.
+    over: &'static str,
 }
 
 /// Nodes that are about to go.
-pub struct Gone(Vec<Dht<Ipfs>>);
+pub struct Gone<O: Network>(Vec<Dht<O>>);
 
-impl Swarm {
-    /// Starts the nodes; none knows another but the first.
-    pub async fn start(nodes: usize, transport: Transport, options: &Options) -> anyhow::Result<Self> {
-        let settings = options_of(transport, options)?;
-        let hub = Hub::new();
-        let first = node(&settings, transport, &hub, 0, None).await?;
-        let introducer = Contact::new(first.local().peer, addresses(&first, transport));
-        let rest = (1..nodes).map(|i| node(&settings, transport, &hub, i, Some(introducer.clone())));
-        let mut live: Vec<_> = stream::iter(rest).buffered(JOINING).try_collect().await?;
-        live.insert(0, first);
-        Ok(Self { live, stopped: Vec::new(), settings, transport })
+impl<O: Network> Swarm<O> {
+    /// These nodes, of a network with this k.
+    pub fn new(live: Vec<Dht<O>>, k: usize, over: &'static str) -> Self {
+        Self { live, stopped: Vec::new(), k, over }
     }
 
     /// What it is, in a few words.
     pub fn described(&self) -> String {
-        let transport = match self.transport {
-            Transport::Tcp => "TCP on loopback",
-            Transport::Quic => "QUIC on loopback",
-            Transport::Memory => "memory",
-        };
-        format!("{} nodes over {transport}", self.live.len())
+        format!("{} nodes over {}", self.live.len(), self.over)
     }
 
     /// k of this network.
     pub fn k(&self) -> usize {
-        self.settings.routing.bucket_size
+        self.k
     }
 
     /// The nodes that run.
-    pub fn live(&self) -> &[Dht<Ipfs>] {
+    pub fn live(&self) -> &[Dht<O>] {
         &self.live
     }
 
     /// One of the nodes that run, by any number.
-    pub fn pick(&self, number: usize) -> &Dht<Ipfs> {
+    pub fn pick(&self, number: usize) -> &Dht<O> {
         &self.live[number % self.live.len()]
+    }
+
+    /// One more node, which has joined already.
+    pub fn admit(&mut self, dht: Dht<O>) {
+        self.live.push(dht);
+    }
+
+    /// One of the nodes that run and hold nothing under a query, by any number; any node when all of them do.
+    pub async fn pick_without(&self, query: &O::Query, number: usize) -> anyhow::Result<&Dht<O>> {
+        for dht in (0..self.live.len()).map(|i| self.pick(number + i)) {
+            if !dht.datastore().has(query).await? {
+                return Ok(dht);
+            }
+        }
+        Ok(self.pick(number))
     }
 
     /// Requests that all nodes have sent so far.
@@ -100,9 +97,9 @@ impl Swarm {
     }
 
     /// Takes every third node out, the first among them, until a third is gone.
-    pub fn lose_a_third(&mut self) -> Gone {
+    pub fn lose_a_third(&mut self) -> Gone<O> {
         let third = self.live.len() / 3;
-        let leaving: BTreeSet<PeerId> =
+        let leaving: BTreeSet<O::PeerId> =
             self.live.iter().step_by(3).take(third).map(|dht| dht.local().peer).collect();
         let all = std::mem::take(&mut self.live);
         let (gone, live) = all.into_iter().partition(|dht| leaving.contains(&dht.local().peer));
@@ -111,19 +108,27 @@ impl Swarm {
         Gone(self.stopped.clone())
     }
 
-    /// Everybody pings those it knows; the mute ones leave the table. Answers name k peers, so in a network of more than
-    /// k nodes a lookup finds all of the closest only after those who answer have forgotten the dead.
+    /// Everybody pings those it knows until all of them answer; the mute ones leave the table, on some networks only when
+    /// they are mute again. Answers name k peers, so in a network of more than k nodes a lookup finds all of the closest
+    /// only after those who answer have forgotten the dead.
     pub async fn ping_all(&self) -> Seen {
         let asked = self.live.iter().map(|dht| async move {
-            let before = dht.table().peers().await?;
-            let pings = before.iter().map(|entry| dht.ping_at(entry.contact.clone()));
-            let mute =
-                stream::iter(pings).buffer_unordered(PINGS).filter(|pong| ready(pong.is_err())).count().await;
+            let mut mute = 0;
+            for _ in 0..ROUNDS {
+                let known = dht.table().peers().await?;
+                let pings = known.iter().map(|entry| dht.ping_at(entry.contact.clone()));
+                let pongs = stream::iter(pings).buffer_unordered(PINGS);
+                let silent = pongs.filter(|pong| ready(pong.is_err())).count().await;
+                mute = mute.max(silent);
+                if silent == 0 {
+                    break;
+                }
+            }
             let after = dht.table().peers().await?;
             anyhow::Ok((mute, after.into_iter().map(|entry| entry.contact.peer).collect::<Vec<_>>()))
         });
         let asked: Vec<_> = stream::iter(asked).buffer_unordered(JOINING).try_collect().await?;
-        let alive: BTreeSet<PeerId> = self.live.iter().map(|dht| dht.local().peer).collect();
+        let alive: BTreeSet<O::PeerId> = self.live.iter().map(|dht| dht.local().peer).collect();
         let dead = asked.iter().flat_map(|(_, table)| table).filter(|peer| !alive.contains(*peer)).count();
         ensure!(dead == 0, "tables still hold {dead} entries of nodes that are gone");
         let mute: usize = asked.iter().map(|(mute, _)| mute).sum();
@@ -132,13 +137,36 @@ impl Swarm {
         Ok(format!("{mute} mute entries left, tables hold {least} to {most} peers"))
     }
 
+    /// Lookups, each from another node, find exactly the nodes that are closest among all others that run.
+    pub async fn look_up(&self, targets: impl IntoIterator<Item = O::Target>) -> Seen {
+        let mut lookups = 0;
+        for (number, target) in targets.into_iter().enumerate() {
+            let asker = self.pick(number * 5 + 1);
+            let key = O::key_of(&target);
+            let found: Vec<_> = asker.closest_to(target).await?.into_iter().map(|found| found.peer).collect();
+            let others = self.live.iter().map(|dht| dht.local().peer);
+            let mut wanted: Vec<_> = others.filter(|peer| *peer != asker.local().peer).collect();
+            wanted.sort_by_key(|peer| O::peer_key(peer).distance(&key));
+            wanted.truncate(self.k);
+            let right = wanted.iter().filter(|peer| found.contains(peer)).count();
+            ensure!(
+                found == wanted,
+                "lookup {number} found {right} of the {} closest, {} in all",
+                wanted.len(),
+                found.len()
+            );
+            lookups += 1;
+        }
+        Ok(format!("{lookups} lookups found exactly the closest {}", self.k.min(self.live.len() - 1)))
+    }
+
     /// Closes every node that runs.
     pub async fn close(&self) -> Seen {
         Gone(self.live.clone()).stop().await
     }
 }
 
-impl Gone {
+impl<O: Network> Gone<O> {
     /// Closes them all at once.
     pub async fn stop(self) -> Seen {
         join_all(self.0.iter().map(Dht::close)).await;
@@ -148,9 +176,15 @@ impl Gone {
     }
 }
 
+/// Somebody took it.
+pub fn stored<O: Network>(receipt: &Receipt<O>) -> Seen {
+    ensure!(!receipt.stored.is_empty(), "nobody stored it");
+    Ok(format!("{} peers stored it", receipt.stored.len()))
+}
+
 /// Looks up the own id until the table holds so many peers; how many it holds then. Whom a lookup meets is checked before
 /// it enters, so the table is looked at a little later.
-async fn settle(dht: &Dht<Ipfs>, wanted: usize) -> anyhow::Result<usize> {
+async fn settle<O: Network>(dht: &Dht<O>, wanted: usize) -> anyhow::Result<usize> {
     let deadline = Instant::now() + SETTLE;
     loop {
         let known = dht.table().len().await?;
@@ -158,59 +192,7 @@ async fn settle(dht: &Dht<Ipfs>, wanted: usize) -> anyhow::Result<usize> {
             return Ok(known);
         }
         ensure!(Instant::now() < deadline, "a node joined and knows {known} peers, of {wanted} at least");
-        dht.closest_to(Ipfs::peer_target(&dht.local().peer)).await.ok();
+        dht.closest_to(O::peer_target(&dht.local().peer)).await.ok();
         sleep(LOOK).await;
-    }
-}
-
-/// The options that a file has, over those for several nodes on one machine. A busy machine is slow, and nobody is dead
-/// for that; but who closed a QUIC endpoint refuses nothing and is known by silence only, so there patience costs time.
-fn options_of(transport: Transport, options: &Options) -> anyhow::Result<Settings> {
-    let (listen, patience) = match transport {
-        Transport::Tcp => ("/ip4/127.0.0.1/tcp/0", "5s"),
-        Transport::Quic => ("/ip4/127.0.0.1/udp/0/quic-v1", "2s"),
-        Transport::Memory => ("", "5s"),
-    };
-    let demo = [
-        ("network.name", NETWORK),
-        ("network.mode", "server"),
-        ("network.listen", listen),
-        ("bootstrap.seed_timeout", "10s"),
-        ("bootstrap.timeout", "30s"),
-        ("routing.check_timeout", patience),
-        ("query.request_timeout", patience),
-        ("query.query_timeout", "20s"),
-    ];
-    let layer = |loader: Loader| {
-        let loader = loader.preset(Preset::Testing);
-        demo.iter().fold(loader, |loader, (option, value)| loader.flag("dht demo", *option, *value))
-    };
-    Ok(options.load(layer)?.settings)
-}
-
-async fn node(
-    settings: &Settings,
-    transport: Transport,
-    hub: &Hub<Ipfs>,
-    number: usize,
-    introducer: Option<Contact<Ipfs>>,
-) -> anyhow::Result<Dht<Ipfs>> {
-    let seeds: Vec<_> = introducer.into_iter().collect();
-    let builder = Dht::<Ipfs>::builder().settings(settings.clone()).bootstrap_from(move || seeds.clone());
-    if transport != Transport::Memory {
-        return join::build(builder).await;
-    }
-    // A peer without an address is nobody's contact, so even here everybody has one.
-    let addr: Multiaddr = format!("/memory/{}", number + 1).parse().context("an address in memory")?;
-    let located = |local: Contact<Ipfs>| Contact::new(local.peer, AddrList::for_peer(&local.peer, [&addr]));
-    builder.build_on(|local| hub.join(located(local))).map_err(|error| anyhow!(error))
-}
-
-/// Where a node can be reached from the start.
-fn addresses(dht: &Dht<Ipfs>, transport: Transport) -> AddrList {
-    let local = dht.local();
-    match transport {
-        Transport::Memory => local.addr,
-        Transport::Tcp | Transport::Quic => AddrList::for_peer(&local.peer, dht.listen_addrs()),
     }
 }

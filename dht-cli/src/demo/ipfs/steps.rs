@@ -5,17 +5,16 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, ensure};
 use bytes::Bytes;
 use dht::{
-    Contact, Dht, Overlay,
-    core::KadKey,
+    Contact, Dht,
     ipfs::{
         ContentKey, Ipfs, Keypair, ValueKey,
         ipns::{Draft, IpnsRecord, Name},
     },
 };
 
-use super::{
+use crate::demo::{
     report::{Report, Seen},
-    swarm::Swarm,
+    swarm::{Swarm, stored},
 };
 
 /// Lookups of the step that compares them with what is true.
@@ -31,11 +30,12 @@ pub struct Kept {
 }
 
 /// Finds, stores and finds again, each step from another node.
-pub async fn round(swarm: &Swarm, report: &mut Report, round: usize) -> anyhow::Result<Kept> {
+pub async fn round(swarm: &Swarm<Ipfs>, report: &mut Report, round: usize) -> anyhow::Result<Kept> {
     let at = |number: usize| swarm.pick(round * 31 + number * 7);
     let title = |what: &str| format!("{round}. {what}");
 
-    report.step(swarm, &title("closest peers"), closest(swarm, round)).await?;
+    let target = |number| ContentKey::of_bytes(format!("target {round}.{number}").as_bytes()).into_bytes();
+    report.step(swarm, &title("closest peers"), swarm.look_up((0..LOOKUPS).map(target))).await?;
     report.step(swarm, &title("find peer"), find_peer(at(1), at(2))).await?;
 
     let owner = at(3);
@@ -56,32 +56,9 @@ pub async fn round(swarm: &Swarm, report: &mut Report, round: usize) -> anyhow::
 }
 
 /// What was stored before the nodes went is still found.
-pub async fn still_there(swarm: &Swarm, report: &mut Report, kept: &Kept) -> anyhow::Result<()> {
+pub async fn still_there(swarm: &Swarm<Ipfs>, report: &mut Report, kept: &Kept) -> anyhow::Result<()> {
     report.step(swarm, "earlier /ipns/ value", resolve(swarm.pick(1), &kept.name, &kept.value)).await?;
     report.step(swarm, "earlier provider record", known_provider(swarm.pick(2), &kept.content)).await
-}
-
-/// Lookups find exactly the nodes that are closest among all that run.
-async fn closest(swarm: &Swarm, round: usize) -> Seen {
-    for number in 0..LOOKUPS {
-        let asker = swarm.pick(round * 17 + number * 5);
-        let target = ContentKey::of_bytes(format!("target {round}.{number}").as_bytes()).into_bytes();
-        let found: Vec<_> = asker.closest_peers(target.clone()).await?.into_iter().map(|c| c.peer).collect();
-        let key = Ipfs::key_of(&target);
-        let others =
-            swarm.live().iter().map(|dht| dht.local().peer).filter(|peer| *peer != asker.local().peer);
-        let mut wanted: Vec<_> = others.collect();
-        wanted.sort_by_key(|peer| Ipfs::peer_key(peer).distance(&key));
-        wanted.truncate(swarm.k());
-        let right = wanted.iter().filter(|peer| found.contains(peer)).count();
-        ensure!(
-            found == wanted,
-            "lookup {number} found {right} of the {} closest, {} in all",
-            wanted.len(),
-            found.len()
-        );
-    }
-    Ok(format!("{LOOKUPS} lookups found exactly the closest {}", swarm.k().min(swarm.live().len() - 1)))
 }
 
 async fn find_peer(seeker: &Dht<Ipfs>, sought: &Dht<Ipfs>) -> Seen {
@@ -98,14 +75,8 @@ fn key_of(owner: &Dht<Ipfs>) -> String {
 }
 
 async fn put_key(owner: &Dht<Ipfs>) -> Seen {
-    stored(
-        owner
-            .put_value(&key_of(owner), owner.keypair().public().encode_protobuf())
-            .await?
-            .receipt
-            .stored
-            .len(),
-    )
+    let key = owner.keypair().public().encode_protobuf();
+    stored(&owner.put_value(&key_of(owner), key).await?.receipt)
 }
 
 async fn get_key(seeker: &Dht<Ipfs>, owner: &Dht<Ipfs>) -> Seen {
@@ -116,7 +87,7 @@ async fn get_key(seeker: &Dht<Ipfs>, owner: &Dht<Ipfs>) -> Seen {
 async fn publish(publisher: &Dht<Ipfs>, keypair: &Keypair, value: &[u8]) -> Seen {
     let (name, record) = Draft::new(value, 1).sign(keypair, publisher.handle().now().wall)?;
     let key = ValueKey::ipns(&name).into_bytes();
-    stored(publisher.put_record(key, record.as_bytes().clone()).await?.receipt.stored.len())
+    stored(&publisher.put_record(key, record.as_bytes().clone()).await?.receipt)
 }
 
 async fn resolve(seeker: &Dht<Ipfs>, name: &Name, value: &[u8]) -> Seen {
@@ -128,7 +99,7 @@ async fn resolve(seeker: &Dht<Ipfs>, name: &Name, value: &[u8]) -> Seen {
 
 async fn provide(provider: &Dht<Ipfs>, content: &ContentKey) -> Seen {
     crate::provide::located(provider, LOCATE).await?;
-    stored(provider.provide(content.as_bytes().clone(), true).await?.receipt.stored.len())
+    stored(&provider.provide(content.as_bytes().clone(), true).await?.receipt)
 }
 
 async fn find_provider(seeker: &Dht<Ipfs>, content: &ContentKey, provider: &Dht<Ipfs>) -> Seen {
@@ -145,11 +116,6 @@ async fn known_provider(seeker: &Dht<Ipfs>, content: &ContentKey) -> Seen {
     let found = seeker.find_providers(content.as_bytes().clone(), 0).await?.collect_all().await;
     ensure!(found.len() == 1, "{} providers were found, there was one", found.len());
     Ok("the record outlived its holders".into())
-}
-
-fn stored(peers: usize) -> Seen {
-    ensure!(peers > 0, "nobody stored it");
-    Ok(format!("{peers} peers stored it"))
 }
 
 fn same(found: Option<Bytes>, wanted: &[u8]) -> Seen {
