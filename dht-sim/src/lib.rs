@@ -8,6 +8,7 @@ mod outcome;
 mod queue;
 mod scenario;
 mod store;
+mod world;
 
 pub use dice::{Dice, Quantiles, Zipf};
 pub use link::{Burst, Latency, Links, REGIONS, Region, Reorder};

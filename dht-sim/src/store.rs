@@ -125,6 +125,11 @@ impl<O: Overlay> SimStore<O> {
         }
     }
 
+    /// What is held, whatever faults there are.
+    pub(crate) async fn peek(&self, query: &O::Query, now: Now) -> Vec<Stored<O>> {
+        self.memory.load(query, now).await.unwrap_or_default()
+    }
+
     fn fault(&self) -> Result<(), StoreError> {
         let mut faults = self.faults.lock();
         let share = faults.fails;

@@ -63,9 +63,15 @@ pub struct Manners {
     /// Whether the first exchange introduces both sides, as identify does. Otherwise a server that asks becomes known by
     /// asking.
     pub introduces: bool,
+    /// After this long a node gives up to connect to one that is gone.
+    pub dial_timeout: Duration,
+    /// Bytes of a message without contacts and items, packet headers included.
+    pub header_bytes: usize,
+    /// Bytes of one contact in an answer.
+    pub contact_bytes: usize,
     /// Round trips before the first request to a peer that is not connected.
     pub handshake: u32,
-    /// Connections that a node keeps, a power of two; the older of two that collide is trimmed. Only counts where peers
+    /// Connections that a node keeps, 0 or a power of two; the older of two that collide is trimmed. Only counts where peers
     /// are introduced.
     pub connections: usize,
     /// How often what the node publishes is announced again.
@@ -80,6 +86,9 @@ impl Manners {
         Self {
             streams: true,
             introduces: true,
+            dial_timeout: Duration::from_secs(10),
+            header_bytes: 120,
+            contact_bytes: 80,
             handshake: 2,
             connections: 256,
             republish: Duration::from_secs(22 * 3600),
@@ -89,7 +98,14 @@ impl Manners {
 
     /// UDP: one packet for each message, no connections.
     pub fn datagrams() -> Self {
-        Self { streams: false, introduces: false, handshake: 0, connections: 1, ..Self::streams() }
+        Self {
+            streams: false,
+            introduces: false,
+            contact_bytes: 26,
+            handshake: 0,
+            connections: 0,
+            ..Self::streams()
+        }
     }
 }
 

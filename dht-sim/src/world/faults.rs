@@ -1,0 +1,110 @@
+//! What can be done to nodes and links while they run.
+
+use dht_core::Overlay;
+
+use super::World;
+use crate::{clock::Clock, link::Links};
+
+impl<O: Overlay> World<O> {
+    pub(crate) fn silence(&mut self, i: u32, silent: bool) {
+        self.members[i as usize].silent = silent;
+    }
+
+    /// Its answers come so many nanoseconds late.
+    pub(crate) fn slow(&mut self, i: u32, by: u64) {
+        self.members[i as usize].extra().slow = by;
+    }
+
+    pub(crate) fn step_clock(&mut self, i: u32, seconds: f64) {
+        self.change_clock(i, |clock, now| clock.step(now, seconds));
+    }
+
+    pub(crate) fn drift_clock(&mut self, i: u32, ppm: i64) {
+        self.change_clock(i, |clock, now| clock.drift(now, ppm));
+    }
+
+    pub(crate) fn freeze_clock(&mut self, i: u32, frozen: bool) {
+        self.change_clock(i, |clock, now| clock.freeze(now, frozen));
+    }
+
+    /// Changes a clock, and wakes the node when its deadline now is.
+    fn change_clock(&mut self, i: u32, change: impl FnOnce(&mut Clock, u64)) {
+        let now = self.now;
+        let member = &mut self.members[i as usize];
+        change(member.extra().clock.get_or_insert_with(|| Clock::at(now)), now);
+        if !member.asleep
+            && let Some(node) = member.node.take()
+        {
+            self.settle(i, node);
+        }
+    }
+
+    /// The machine falls asleep: nothing runs, messages are lost, the monotonic clock stands still.
+    pub(crate) fn put_to_sleep(&mut self, i: u32) {
+        let now = self.now;
+        let member = &mut self.members[i as usize];
+        member.asleep = true;
+        member.extra().asleep_since = now;
+    }
+
+    pub(crate) fn wake_up(&mut self, i: u32) {
+        if !std::mem::replace(&mut self.members[i as usize].asleep, false) {
+            return;
+        }
+        let since = self.members[i as usize].extra().asleep_since;
+        self.change_clock(i, |clock, now| clock.slept(since, now));
+    }
+
+    pub(crate) fn fail_store(&mut self, i: u32, share: f64) {
+        let member = &mut self.members[i as usize];
+        member.extra().store_fails = share;
+        if let Some(store) = &member.store {
+            store.set_failing(share);
+        }
+    }
+
+    pub(crate) fn fill_store(&mut self, i: u32, full: bool) {
+        let member = &mut self.members[i as usize];
+        member.extra().store_full = full;
+        if let Some(store) = &member.store {
+            store.set_full(full);
+        }
+    }
+
+    pub(crate) fn set_links(&mut self, links: Links) {
+        self.wire.set_links(links);
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        self.wire.links()
+    }
+
+    /// Splits the network; no shares heal it.
+    pub(crate) fn partition(&mut self, shares: &[f64]) {
+        let draw = self.dice.roll();
+        self.wire.partition(shares, draw);
+    }
+
+    pub(crate) fn cut_one_way(&mut self, share: f64) {
+        let draw = self.dice.roll();
+        self.wire.cut_one_way(share, draw);
+    }
+
+    /// Whether nothing gets from one node to another.
+    pub(crate) fn is_cut(&self, from: u32, to: u32) -> bool {
+        self.wire.is_cut(from, to)
+    }
+
+    /// Begins the node's own refreshes at this moment rather than all at once with the others.
+    pub(crate) fn restart_refresh(&mut self, i: u32) {
+        let now = self.clock(i);
+        let member = &mut self.members[i as usize];
+        if let Some(mut node) = member.node.take() {
+            if node.routing().config().auto_refresh {
+                node.set_auto_refresh(now, false);
+                node.set_auto_refresh(now, true);
+            }
+            self.settle(i, node);
+        }
+    }
+}
