@@ -69,7 +69,10 @@ impl Dht<Mainline> {
         let target = *key.target();
         item.check(&target).map_err(|error: ItemError| PutError::Invalid(error.into()))?;
         let query = Query::Item(key);
-        let stores = self.nodes().map(|node| node.put_here(&query, &item, cas));
+        let mut stores = Vec::new();
+        for node in self.nodes() {
+            stores.push(node.put_here(&query, &item, cas));
+        }
         let receipt = together(join_all(stores).await)?;
         Ok(Put { target, item, receipt })
     }
@@ -122,7 +125,10 @@ impl Dht<Mainline> {
     /// When nobody could be asked.
     pub async fn get_item(&self, key: ItemKey) -> Result<Option<Item>, QueryError> {
         let query = Query::Item(key);
-        let asked = self.nodes().map(|node| node.handle.fetch(query.clone(), node.query_options()));
+        let mut asked = Vec::new();
+        for node in self.nodes() {
+            asked.push(node.handle.fetch(query.clone(), node.query_options()));
+        }
         let (mut best, mut failed) = (None::<Item>, None);
         for finished in join_all(asked).await {
             let finished = finished?;

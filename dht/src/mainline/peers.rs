@@ -9,7 +9,7 @@ use std::{
 
 use dht_mainline::{InfoHash, Mainline, Peer, Query, Record, Scrape, Swarm};
 use dht_net::Search;
-use dht_query::{Progress, Receipt};
+use dht_query::{Finished, Progress, Receipt};
 use futures::{Stream, future::join_all};
 
 use super::items::together;
@@ -60,19 +60,27 @@ impl Dht<Mainline> {
         info_hash: InfoHash,
         announcement: Announcement,
     ) -> Result<Receipt<Mainline>, PutError<Mainline>> {
-        let Announcement { port, seed } = announcement;
-        let told = self.nodes().map(|node| async move {
-            let local = node.local().addr.0;
-            let ip = local.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
-            // With `implied_port` the number means nothing, but 0 is refused by some.
-            let own = local.map_or(1, |addr| addr.port());
-            let addr = SocketAddr::new(ip, port.unwrap_or(own));
-            let peer = Record::Peer(Peer { addr, seed, implied_port: port.is_none() });
-            node.handle.keep(info_hash.into(), peer.clone(), true).await?;
-            let offered = node.handle.offer(info_hash.into(), peer, node.query_options()).await;
-            Ok(offered.map_err(QueryError::from)?)
-        });
+        let mut told = Vec::new();
+        for node in self.nodes() {
+            told.push(node.announce_here(info_hash, announcement));
+        }
         together(join_all(told).await)
+    }
+
+    async fn announce_here(
+        &self,
+        info_hash: InfoHash,
+        Announcement { port, seed }: Announcement,
+    ) -> Result<Finished<Mainline>, PutError<Mainline>> {
+        let local = self.local().addr.0;
+        let ip = local.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
+        // With `implied_port` the number means nothing, but 0 is refused by some.
+        let own = local.map_or(1, |addr| addr.port());
+        let addr = SocketAddr::new(ip, port.unwrap_or(own));
+        let peer = Record::Peer(Peer { addr, seed, implied_port: port.is_none() });
+        self.handle.keep(info_hash.into(), peer.clone(), true).await?;
+        let offered = self.handle.offer(info_hash.into(), peer, self.query_options()).await;
+        Ok(offered.map_err(QueryError::from)?)
     }
 
     /// Takes part in a swarm no longer; whether it did. Who was told forgets it within 45 minutes.
@@ -102,7 +110,10 @@ impl Dht<Mainline> {
     #[tracing::instrument(skip_all, fields(%info_hash))]
     pub async fn scrape(&self, info_hash: InfoHash) -> Result<SwarmSize, QueryError> {
         let query = Query::Peers(Swarm { scrape: true, ..Swarm::new(info_hash) });
-        let asked = self.nodes().map(|node| node.handle.fetch(query.clone(), node.query_options()));
+        let mut asked = Vec::new();
+        for node in self.nodes() {
+            asked.push(node.handle.fetch(query.clone(), node.query_options()));
+        }
         let (mut all, mut answers, mut failed) = (Scrape::default(), 0, None);
         for finished in join_all(asked).await {
             let finished = finished?;

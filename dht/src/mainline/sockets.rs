@@ -31,9 +31,12 @@ impl Dht<Mainline> {
     /// # Errors
     /// When none of them joined: why the first did not.
     pub async fn bootstrap_all(&self) -> Result<BootstrapReport<Mainline>, BootstrapError<Mainline>> {
-        let joined = join_all(self.nodes().map(|node| node.bootstrap(Default::default()))).await;
+        let mut joining = Vec::new();
+        for node in self.nodes() {
+            joining.push(node.bootstrap(Default::default()));
+        }
         let mut failed = None;
-        for outcome in joined {
+        for outcome in join_all(joining).await {
             match outcome {
                 Ok(report) => return Ok(report),
                 Err(error) => failed = failed.or(Some(error)),
@@ -62,8 +65,11 @@ impl Dht<Mainline> {
 
     /// Closes every node, and the connections for metadata, within 2 s.
     pub async fn close_all(&self) {
-        let pools = join_all(self.nodes().map(|node| node.shared.state.exchange.pool().close()));
-        let nodes = join_all(self.nodes().map(|node| node.close()));
-        futures::join!(pools, nodes);
+        let (mut pools, mut nodes) = (Vec::new(), Vec::new());
+        for node in self.nodes() {
+            pools.push(node.shared.state.exchange.pool().close());
+            nodes.push(node.close());
+        }
+        futures::join!(join_all(pools), join_all(nodes));
     }
 }

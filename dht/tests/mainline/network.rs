@@ -43,7 +43,6 @@ pub fn builder(n: u8) -> Builder {
 }
 
 pub struct Net {
-    pub hub: Hub<Mainline>,
     pub nodes: Vec<Dht<Mainline>>,
 }
 
@@ -62,7 +61,7 @@ impl Net {
         for node in &nodes {
             node.table().refresh().await.expect("the node runs");
         }
-        Self { hub, nodes }
+        Self { nodes }
     }
 }
 

@@ -9,6 +9,9 @@ pub struct Arguments {
     /// Only these peers; all otherwise.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub peer: Vec<String>,
+    /// Only the peers of this network.
+    #[arg(long, value_enum)]
+    pub network: Option<Network>,
     /// Only checks whose name contains this text.
     #[arg(long, value_name = "TEXT")]
     pub check: Option<String>,
@@ -18,4 +21,13 @@ pub struct Arguments {
     /// Say which peers and checks there are, and run none.
     #[arg(long)]
     pub list: bool,
+}
+
+/// A network that is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Network {
+    /// IPFS.
+    Ipfs,
+    /// BitTorrent.
+    Mainline,
 }

@@ -39,8 +39,27 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts a program and waits until it is ready. What it writes to stderr goes to the file `log`.
+    /// Starts a program of the IPFS network and waits until it is ready. What it writes to stderr goes to the file `log`.
     pub async fn start(program: &[String], arguments: &[&str], log: &std::path::Path) -> Outcome<Self> {
+        let (mut child, ready) = Self::launch(program, arguments, log).await?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let (Some(peer), Some(address)) = (text(&ready["peer"]), text(&ready["addrs"][0])) else {
+            return Err(wrong("`ready` with a peer and an address", ready));
+        };
+        (child.peer, child.address) = (peer, address);
+        Ok(child)
+    }
+
+    /// The same of a BitTorrent node: its `addr`, and its `id` where it tells one.
+    pub async fn start_node(program: &[String], arguments: &[&str], log: &std::path::Path) -> Outcome<Self> {
+        let (mut child, ready) = Self::launch(program, arguments, log).await?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let Some(address) = text(&ready["addr"]) else { return Err(wrong("`ready` with an address", ready)) };
+        (child.peer, child.address) = (text(&ready["id"]).unwrap_or_default(), address);
+        Ok(child)
+    }
+
+    async fn launch(program: &[String], arguments: &[&str], log: &std::path::Path) -> Outcome<(Self, Value)> {
         let stderr = std::fs::File::create(log).expected("a log file for the peer")?;
         let (first, rest) = program.split_first().ok_or_else(|| wrong("a command line", "an empty one"))?;
         let mut process = Command::new(first)
@@ -60,13 +79,10 @@ impl Child {
         let first = first.expected("a line of the peer")?;
         let ready: Value = serde_json::from_str(first.as_deref().unwrap_or_default())
             .expected("`ready`, see the peer's log")?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let (Some(peer), Some(address)) = (text(&ready["peer"]), text(&ready["addrs"][0])) else {
-            return Err(wrong("`ready` with a peer and an address", ready));
-        };
         let waiting = Waiting::default();
         tokio::spawn(read(lines, waiting.clone()));
-        Ok(Self { peer, address, process, stdin: AsyncMutex::new((0, stdin)), waiting })
+        let (peer, address) = Default::default();
+        Ok((Self { peer, address, process, stdin: AsyncMutex::new((0, stdin)), waiting }, ready))
     }
 
     /// One operation: the fields of its answer, or its error.

@@ -145,34 +145,44 @@ impl Foreign {
         self.cannot.iter().find(about).map(|(_, _, reason)| *reason)
     }
 
-    /// Runs its `build`, which is quick when there is nothing to do.
+    /// Runs its `build`.
     pub async fn build(&self) -> Result<Built> {
-        let script = folder().join("peers").join(self.name).join("build");
-        let output = Command::new(&script)
-            .kill_on_drop(true)
-            .output()
-            .await
-            .with_context(|| format!("{} does not start", script.display()))?;
-        let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if output.status.code() == Some(NOT_HERE) {
-            return Ok(Built::Missing(complaint));
-        }
-        ensure!(output.status.success(), "building {} ended with {}: {complaint}", self.name, output.status);
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let Some(line) = printed.lines().last() else { bail!("{} printed nothing", script.display()) };
-        let program = serde_json::from_str(line).with_context(|| format!("{}: {line}", script.display()))?;
-        Ok(Built::Program(program))
+        build(self.name).await
     }
 
-    /// Where the stderr of its process goes: beside what the build scripts wrote.
+    /// Where the stderr of its process goes.
     pub fn log(&self, role: &str) -> Result<PathBuf> {
-        let cache = match std::env::var_os("INTEROP_CACHE") {
-            Some(cache) => PathBuf::from(cache),
-            None => folder().join("../../target/interop"),
-        };
-        std::fs::create_dir_all(&cache)?;
-        Ok(cache.join(format!("{}-{role}.stderr", self.name)))
+        log(self.name, role)
     }
+}
+
+/// Runs the `build` of a peer, which is quick when there is nothing to do.
+pub async fn build(name: &str) -> Result<Built> {
+    let script = folder().join("peers").join(name).join("build");
+    let output = Command::new(&script)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("{} does not start", script.display()))?;
+    let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.code() == Some(NOT_HERE) {
+        return Ok(Built::Missing(complaint));
+    }
+    ensure!(output.status.success(), "building {name} ended with {}: {complaint}", output.status);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let Some(line) = printed.lines().last() else { bail!("{} printed nothing", script.display()) };
+    let program = serde_json::from_str(line).with_context(|| format!("{}: {line}", script.display()))?;
+    Ok(Built::Program(program))
+}
+
+/// Where the stderr of a peer's process goes: beside what the build scripts wrote.
+pub fn log(name: &str, role: &str) -> Result<PathBuf> {
+    let cache = match std::env::var_os("INTEROP_CACHE") {
+        Some(cache) => PathBuf::from(cache),
+        None => folder().join("../../target/interop"),
+    };
+    std::fs::create_dir_all(&cache)?;
+    Ok(cache.join(format!("{name}-{role}.stderr")))
 }
 
 fn folder() -> PathBuf {

@@ -8,6 +8,7 @@ mod arguments;
 mod checks;
 mod child;
 mod foreign;
+mod mainline;
 mod ours;
 mod report;
 mod scene;
@@ -21,7 +22,7 @@ use clap::Parser;
 use tokio::time::{Duration, Instant, timeout};
 
 use crate::{
-    arguments::Arguments,
+    arguments::{Arguments, Network},
     checks::{CHECKS, Check},
     foreign::{ALL, Built, Foreign},
     report::{Cell, Report},
@@ -48,11 +49,16 @@ async fn main() -> ExitCode {
 
 /// Whether nothing failed.
 async fn run(arguments: &Arguments) -> Result<bool> {
-    let peers = selected(&arguments.peer)?;
+    let ipfs = arguments.network != Some(Network::Mainline);
+    let bittorrent = arguments.network != Some(Network::Ipfs);
+    let peers = if ipfs { selected(&arguments.peer)? } else { Vec::new() };
     let wanted = arguments.check.as_deref().unwrap_or_default();
     let checks: Vec<&Check> = CHECKS.iter().filter(|check| check.capability.contains(wanted)).collect();
     if arguments.list {
         report::list(&peers, &checks);
+        if bittorrent {
+            mainline::list();
+        }
         return Ok(true);
     }
     let mut report = Report::new(arguments.json);
@@ -70,12 +76,16 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         };
         checks.iter().for_each(|check| report.add(cell(peer, check, verdict.clone())));
     }
+    if bittorrent {
+        mainline::meet_all(arguments, &mut report).await;
+    }
     Ok(report.end())
 }
 
 fn selected(names: &[String]) -> Result<Vec<&'static Foreign>> {
-    if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|peer| peer.name != **name)) {
-        let known: Vec<_> = ALL.iter().map(|peer| peer.name).collect();
+    let known: Vec<_> =
+        ALL.iter().map(|peer| peer.name).chain(mainline::ALL.iter().map(|peer| peer.name)).collect();
+    if let Some(unknown) = names.iter().find(|name| known.iter().all(|known| known != *name)) {
         bail!("there is no peer `{unknown}`; there are {}", known.join(", "));
     }
     Ok(ALL.iter().filter(|peer| names.is_empty() || names.iter().any(|name| name == peer.name)).collect())
