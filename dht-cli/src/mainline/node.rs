@@ -3,6 +3,7 @@
 //! first of a closed network, `closed` at last; with --json also `id` when an id changed (BEP 42) and `state` every minute.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -33,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const REPORT: Duration = Duration::from_secs(60);
 /// Reports between two savings of the state.
 const SAVE: u32 = 5;
+/// After so long the table says by itself who is there.
+const SETTLED: Duration = Duration::from_secs(5 * 60);
 
 /// Run a node.
 #[derive(Debug, clap::Args)]
@@ -70,11 +73,11 @@ pub async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         builder = builder.restore(state.clone());
     }
     let dht = join::build(builder).await?;
-    let node = Node { dht, output, file: args.state, first };
+    let node = Node { dht, output, file: args.state, first, restored, started: Instant::now() };
     tokio::pin!(stop);
     let result = tokio::select! {
         () = stop => Ok(()),
-        result = node.live(restored) => result,
+        result = node.live() => result,
     };
     let saved = node.save().await;
     // What is not closed by then ends with the process.
@@ -89,22 +92,25 @@ struct Node {
     file: Option<PathBuf>,
     /// Whether nobody introduces it.
     first: bool,
+    /// What an earlier run left.
+    restored: Option<SavedState>,
+    started: Instant,
 }
 
 impl Node {
     /// Joins, then tells what happens; ends only when something is wrong.
-    async fn live(&self, restored: Option<SavedState>) -> anyhow::Result<()> {
+    async fn live(&self) -> anyhow::Result<()> {
         let mut ids = self.ids().await?;
         for (addr, id) in self.dht.sockets().zip(&ids) {
             let json = json!({ "event": "listening", "addr": addr.to_string(), "id": id.to_string() });
             self.tell(&json, || format!("listening at {addr} as {id}"))?;
         }
-        if let (Some(file), Some(state)) = (&self.file, &restored) {
+        if let (Some(file), Some(state)) = (&self.file, &self.restored) {
             self.tell_restored(file, state)?;
         }
         // Whether it can be written is better known now than at the end.
         self.save().await?;
-        self.join(restored.is_some()).await?;
+        self.join().await?;
         let mut reports = interval_at(Instant::now() + REPORT, REPORT);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for report in 1u32.. {
@@ -127,9 +133,8 @@ impl Node {
     }
 
     /// Waits until somebody is known; trying goes on by itself.
-    async fn join(&self, restored: bool) -> anyhow::Result<()> {
-        let alone = self.first && !restored;
-        if !alone {
+    async fn join(&self) -> anyhow::Result<()> {
+        if !self.first || self.restored.is_some() {
             let failed = self.dht.bootstrap_all().await.err().map(|error| error.to_string());
             if join::known(&self.dht).await? == 0 {
                 let why = failed.unwrap_or_else(|| "nobody answered".to_owned());
@@ -172,7 +177,13 @@ impl Node {
 
     async fn save(&self) -> anyhow::Result<()> {
         let Some(file) = self.file.clone() else { return Ok(()) };
-        let state = self.dht.saved_state().await?;
+        let mut state = self.dht.saved_state().await?;
+        // A run that was short, or met nobody, takes nothing from what the earlier one knew.
+        if let Some(earlier) = &self.restored
+            && (self.started.elapsed() < SETTLED || remembered(&state) == 0)
+        {
+            add(&mut state, earlier);
+        }
         tokio::task::spawn_blocking(move || state::write(&file, &state)).await?
     }
 
@@ -187,6 +198,40 @@ impl Node {
     }
 }
 
+/// Adds whom an earlier run knew on the same sockets, after those who are known now.
+fn add(state: &mut SavedState, earlier: &SavedState) {
+    for table in &mut state.tables {
+        let known: BTreeSet<_> = table.contacts.iter().map(|contact| contact.peer).collect();
+        let same = earlier.tables.iter().filter(|earlier| earlier.family == table.family);
+        let more = same.flat_map(|earlier| &earlier.contacts);
+        table.contacts.extend(more.filter(|contact| !known.contains(&contact.peer)).cloned());
+    }
+}
+
 fn remembered(state: &SavedState) -> usize {
     state.tables.iter().map(|table| table.contacts.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use dht::{
+        Contact,
+        mainline::{Endpoint, SavedTable, compact::Family},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_short_run_forgets_nobody() {
+        let table = |family, ids: &[u8]| {
+            let addr = SocketAddr::from(([127, 0, 0, 1], 1));
+            let contact = |id: &u8| Contact::new(NodeId([*id; 20]), Endpoint(Some(addr)));
+            SavedTable { family, id: NodeId([0; 20]), contacts: ids.iter().map(contact).collect() }
+        };
+        let earlier = SavedState { tables: vec![table(Family::V4, &[1, 2]), table(Family::V6, &[4])] };
+        let mut state = SavedState { tables: vec![table(Family::V4, &[3, 2])] };
+        add(&mut state, &earlier);
+        assert_eq!(state.tables, [table(Family::V4, &[3, 2, 1])]);
+        assert_eq!(remembered(&state), 3);
+    }
 }

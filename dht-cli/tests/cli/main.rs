@@ -5,156 +5,45 @@
 #![allow(clippy::unwrap_used, reason = "what is missing here fails the test")]
 #![allow(clippy::disallowed_methods, reason = "processes live in real time")]
 
+mod harness;
+mod mainline;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::{Child, Command, Output, Stdio},
-    sync::mpsc::{Receiver, sync_channel},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
 
-/// Longer than anything here takes on a slow machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+use harness::{Folder, Running, done, fails, program, run, stdout};
+
 const PEER: &str = "12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8";
 const CID: &str = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
 const OTHER_CID: &str = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
 
-/// A folder of its own, gone when it is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("dht-cli-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        fs::write(self.0.join(name), content).unwrap();
-        self.file(name)
-    }
+/// A node of a private network.
+fn node(arguments: &[&str]) -> Running {
+    Running::start(&[&["node"], arguments].concat())
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// The first server of a private network, and the address to join it through.
+fn first() -> (Running, String) {
+    let node = node(&["--network", "/test", "--mode", "server", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+    let address = node.event("listening")["addr"].as_str().unwrap().to_owned();
+    node.event("ready");
+    (node, address)
 }
 
-fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dht"));
-    // Whoever runs the tests may have options of their own.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DHT_") || name == "RUST_LOG") {
-        command.env_remove(name);
-    }
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    program(arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// Runs to a good end and reads what was said, line by line.
-fn done(arguments: &[&str]) -> Vec<Value> {
-    let output = run(&[&["--json"], arguments].concat());
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-    stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Runs to a bad end with this code, and one line that says all of this.
-fn fails(arguments: &[&str], code: i32, says: &[&str]) {
-    let output = run(arguments);
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
-    for word in says {
-        assert!(said.contains(word), "{arguments:?} does not say `{word}`: {said}");
-    }
-}
-
-/// A node that runs, and the lines it says.
-struct Node {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Node {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = program(&[&["node"], arguments].concat()).stderr(Stdio::inherit()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = sync_channel(1024);
-        thread::spawn(move || {
-            for line in out.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// The first server of a private network, and the address to join it through.
-    fn first() -> (Self, String) {
-        let node =
-            Self::start(&["--network", "/test", "--mode", "server", "--listen", "/ip4/127.0.0.1/tcp/0"]);
-        let address = node.event("listening")["addr"].as_str().unwrap().to_owned();
-        node.event("ready");
-        (node, address)
-    }
-
-    /// Another server.
-    fn joined(through: &str, more: &[&str]) -> Self {
-        let arguments = ["--network", "/test", "--mode", "server", "--bootstrap", through];
-        let node = Self::start(&[&arguments[..], &["--listen", "/ip4/127.0.0.1/tcp/0"], more].concat());
-        node.event("listening");
-        node.event("ready");
-        node
-    }
-
-    /// The next line, which must be this event.
-    fn event(&self, name: &str) -> Value {
-        let line = self.lines.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("no event `{name}`"));
-        let event: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(event["event"], name, "{line}");
-        event
-    }
-
-    /// Sends a signal and waits for the end: the exit code, and how long it took.
-    fn end(mut self, signal: &str) -> (Option<i32>, Duration) {
-        let start = Instant::now();
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        // The last line comes when it is closed; the end of the lines with the end of the process.
-        self.event("closed");
-        assert!(self.lines.recv_timeout(DEADLINE).is_err());
-        let status = self.child.wait().unwrap();
-        (status.code(), start.elapsed())
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Another server.
+fn joined(through: &str, more: &[&str]) -> Running {
+    let arguments = ["--network", "/test", "--mode", "server", "--bootstrap", through];
+    let node = node(&[&arguments[..], &["--listen", "/ip4/127.0.0.1/tcp/0"], more].concat());
+    node.event("listening");
+    node.event("ready");
+    node
 }
 
 #[test]
@@ -183,6 +72,8 @@ fn wrong_use_is_one_line_and_code_two() {
         (&["demo", "--nodes", "2"], &["--nodes", "3..=200"]),
         (&["demo", "--nodes", "201"], &["--nodes", "3..=200"]),
         (&["demo", "--transport", "pigeon"], &["pigeon", "tcp", "quic", "memory"]),
+        (&["demo", "--network", "gnutella"], &["gnutella", "ipfs", "mainline"]),
+        (&["demo", "--network", "mainline", "--transport", "tcp"], &["UDP", "--network ipfs"]),
         (&["keygen", "--type", "dsa", "x"], &["dsa", "ed25519", "rsa"]),
         (&["--log", "a=b=c", "config", "check"], &["a=b=c", "info"]),
     ] {
@@ -275,7 +166,7 @@ fn keys_of_every_kind_are_identities_and_are_never_overwritten() {
         fails(&["keygen", "--type", kind, &file], 1, &[&file, "not overwritten"]);
         assert_eq!(fs::read(&file).unwrap(), before);
 
-        let node = Node::start(&[
+        let node = node(&[
             "--network",
             "/test",
             "--mode",
@@ -300,12 +191,12 @@ fn keys_of_every_kind_are_identities_and_are_never_overwritten() {
 #[test]
 fn a_node_says_where_it_is_and_ends_within_two_seconds() {
     for signal in ["-TERM", "-INT"] {
-        let (node, address) = Node::first();
+        let (node, address) = first();
         let pongs = done(&["ping", &address, "-c", "2"]);
         assert_eq!(pongs.len(), 2);
         assert!(pongs.iter().all(|pong| pong["rtt_ms"].as_f64().unwrap() > 0.0));
-        let (code, took) = node.end(signal);
-        assert_eq!(code, Some(0));
+        let (code, took, last) = node.end(signal);
+        assert_eq!((code, &last[0]["event"]), (Some(0), &"closed".into()));
         assert!(took < Duration::from_secs(2), "{took:?}");
     }
 }
@@ -313,14 +204,14 @@ fn a_node_says_where_it_is_and_ends_within_two_seconds() {
 /// Two servers, and questions to their network.
 struct Network {
     address: String,
-    second: Node,
-    _first: Node,
+    second: Running,
+    _first: Running,
 }
 
 impl Network {
     fn start(more: &[&str]) -> Self {
-        let (first, address) = Node::first();
-        Self { second: Node::joined(&address, more), address, _first: first }
+        let (first, address) = first();
+        Self { second: joined(&address, more), address, _first: first }
     }
 
     fn with<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
@@ -417,7 +308,7 @@ fn content_and_peers_are_found() {
 
 #[test]
 fn provide_announces_until_it_is_told_to_end() {
-    let (_first, address) = Node::first();
+    let (_first, address) = first();
     let mut child = program(&[
         "--json",
         "provide",
@@ -446,7 +337,11 @@ fn provide_announces_until_it_is_told_to_end() {
 
 #[test]
 fn the_demonstration_holds() {
-    for arguments in [&["--transport", "memory", "--nodes", "8"][..], &["--nodes", "6"]] {
+    for arguments in [
+        &["--transport", "memory", "--nodes", "8"][..],
+        &["--nodes", "6"],
+        &["--network", "mainline", "--nodes", "10"],
+    ] {
         let steps = done(&[&["demo"], arguments].concat());
         let (last, steps) = steps.split_last().unwrap();
         assert!(steps.iter().all(|step| step["ok"] == true), "{steps:?}");
