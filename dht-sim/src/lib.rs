@@ -2,10 +2,12 @@
 
 mod clock;
 mod dice;
+mod history;
 mod link;
 mod network;
 mod outcome;
 mod queue;
+mod run;
 mod scenario;
 mod store;
 mod world;
@@ -13,14 +15,15 @@ mod world;
 pub use dice::{Dice, Quantiles, Zipf};
 pub use link::{Burst, Latency, Links, REGIONS, Region, Reorder};
 pub use network::{
-    Compact, CompactNetwork, Content, Engine, Entry, IpfsNetwork, Manners, Mark, Network, Open, Place, Point,
-    Subject, Versions,
+    Compact, CompactNetwork, Content, Engine, Entry, IpfsNetwork, MainlineNetwork, Manners, Mark, Network,
+    Open, Place, Point, Subject, Versions,
 };
 pub use outcome::{
     OpKind, Operations, Outcome, PhaseOutcome, Sample, State, Summary, Traffic, Verdict, Violation,
     ViolationKind,
 };
 pub use queue::Queue;
+pub use run::{Happening, Watch, Watching, simulate};
 pub use scenario::{
     Check, Churn, Fault, Invalid, Measure, OverlayKind, Phase, Population, Scenario, Start, What, Workload,
 };

@@ -77,10 +77,6 @@ impl Wire {
         self.free.clear();
     }
 
-    pub(crate) fn links(&self) -> &Links {
-        &self.links
-    }
-
     /// Splits the nodes into sides that do not hear of one another; no shares heal it.
     pub(crate) fn partition(&mut self, shares: &[f64], draw: u64) {
         let all: f64 = shares.iter().sum();

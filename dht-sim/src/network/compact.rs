@@ -236,8 +236,8 @@ impl Network<Compact> for CompactNetwork {
         Subject { crowd: content == Content::Provider, key }
     }
 
-    fn item(&self, query: &Subject, writer: u32, version: u32, _: Now) -> Entry {
-        Entry { crowd: query.crowd, writer, version }
+    fn item(&self, content: Content, _: u32, writer: u32, version: u32, _: Now) -> Entry {
+        Entry { crowd: content == Content::Provider, writer, version }
     }
 
     fn mark(&self, item: &Entry) -> Option<Mark> {

@@ -13,31 +13,15 @@ use dht_ipfs::{
 use dht_protocol::{Parts, Rules};
 use dht_records::{MemoryConfig, Validator};
 
-use super::{Content, Engine, Manners, Mark, Network};
-use crate::dice::mix;
+use super::{Content, Engine, Manners, Mark, Network, gathered, spread};
+use crate::dice::{mix, unmix};
 
 /// The namespace of the values that are published.
 const NAMESPACE: &str = "sim";
-/// Nodes that have an address: those of one /8.
-const NODES: u32 = 1 << 24;
-/// Spreads neighbouring numbers over the /16s of that /8; odd, so that it can be undone.
-const SPREAD: u32 = 0x9e_3779;
-/// The inverse modulo 2^24.
-const GATHER: u32 = inverse(SPREAD);
 /// The /8.
 const NET: u8 = 23;
 /// UDP port 4001, QUIC.
 const REST: [u8; 6] = [0x91, 0x02, 0x0f, 0xa1, 0xcd, 0x03];
-
-const fn inverse(odd: u32) -> u32 {
-    // Newton: every step doubles the number of right bits.
-    let (mut x, mut step) = (odd, 0);
-    while step < 5 {
-        x = x.wrapping_mul(2u32.wrapping_sub(odd.wrapping_mul(x)));
-        step += 1;
-    }
-    x % NODES
-}
 
 /// The IPFS network, with rules that may be replaced.
 #[derive(Clone)]
@@ -69,14 +53,14 @@ impl Network<Ipfs> for IpfsNetwork {
             id[6 + i as usize * 8..][..8].copy_from_slice(&word);
         }
         let peer = PeerId::try_from(&id[..]).expect("an inline key has this shape");
-        let [_, a, b, c] = (node.wrapping_mul(SPREAD) % NODES).to_be_bytes();
+        let [_, a, b, c] = spread(node).to_be_bytes();
         let addr = [&[0x04, NET, a, b, c][..], &REST].concat();
         Contact::new(peer, AddrList::from_raw([&addr[..]]))
     }
 
     fn locate(&self, contact: &Contact<Ipfs>) -> Option<u32> {
         let [0x04, NET, a, b, c, ..] = contact.addr.iter().next()? else { return None };
-        Some(u32::from_be_bytes([0, *a, *b, *c]).wrapping_mul(GATHER) % NODES)
+        Some(gathered(u32::from_be_bytes([0, *a, *b, *c])))
     }
 
     fn parts(&self, _: u32, engine: &Engine, seed: u64) -> Parts<Ipfs> {
@@ -115,13 +99,14 @@ impl Network<Ipfs> for IpfsNetwork {
         }
     }
 
-    fn item(&self, query: &Query, writer: u32, version: u32, _: Now) -> Item {
-        match query {
-            Query::Value(key) => {
+    fn item(&self, content: Content, key: u32, writer: u32, version: u32, _: Now) -> Item {
+        match content {
+            Content::Value => {
+                let key = self.query(content, key).key().clone();
                 let value = [version.to_be_bytes(), writer.to_be_bytes()].concat();
-                Item::Value(Record::new(key.clone(), value))
+                Item::Value(Record::new(key, value))
             }
-            Query::Providers(_) => {
+            Content::Provider => {
                 let Contact { peer, addr } = self.contact(writer);
                 Item::Provider(ProviderRecord { peer, addrs: addr })
             }
@@ -135,11 +120,11 @@ impl Network<Ipfs> for IpfsNetwork {
                 let writer = u32::from_be_bytes(writer.try_into().ok()?);
                 Some(Mark { writer, version: u32::from_be_bytes(*version) })
             }
-            // Its addresses are forgotten before the provider is.
-            Item::Provider(record) if record.addrs.is_empty() => Some(Mark { writer: u32::MAX, version: 0 }),
+            // Its addresses are forgotten before the provider is; its name tells who it is.
             Item::Provider(record) => {
-                let contact = Contact::new(record.peer, record.addrs.clone());
-                self.locate(&contact).map(|writer| Mark { writer, version: 0 })
+                let word = record.peer.as_ref().get(6..14)?.try_into().ok()?;
+                let writer = u32::try_from(unmix(u64::from_be_bytes(word)) >> 2).ok()?;
+                (self.contact(writer).peer == record.peer).then_some(Mark { writer, version: 0 })
             }
         }
     }
@@ -155,7 +140,7 @@ mod tests {
     #[test]
     fn nodes_are_where_their_contact_says() {
         let network = IpfsNetwork::new().unwrap();
-        for node in [0, 1, 1000, 99_999, NODES - 1] {
+        for node in [0, 1, 1000, 99_999, (1 << 24) - 1] {
             let contact = network.contact(node);
             assert_eq!(network.locate(&contact), Some(node));
             assert!(AddressPolicy::of(Scope::Public).admit(&contact));
@@ -170,12 +155,12 @@ mod tests {
         let now = Now::default();
         for (content, version) in [(Content::Value, 3), (Content::Provider, 0)] {
             let query = network.query(content, 7);
-            let item = network.item(&query, 9, 3, now);
+            let item = network.item(content, 7, 9, 3, now);
             network.validator.check(&query, &item, now).unwrap();
             assert_eq!(network.mark(&item), Some(Mark { writer: 9, version }));
         }
         let query = network.query(Content::Value, 7);
-        let items = [2, 300, 5].map(|version| network.item(&query, 9, version, now));
+        let items = [2, 300, 5].map(|version| network.item(Content::Value, 7, 9, version, now));
         assert_eq!(network.validator.best(&query, &items), Some(1));
         assert_ne!(Ipfs::key_of(&network.target(1)), Ipfs::key_of(&network.target(2)));
     }

@@ -3,6 +3,7 @@
 
 mod compact;
 mod ipfs;
+mod mainline;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use dht_records::MemoryConfig;
 
 pub use compact::{Compact, CompactNetwork, Entry, Open, Place, Point, Subject, Versions};
 pub use ipfs::IpfsNetwork;
+pub use mainline::MainlineNetwork;
 
 /// A network that can be simulated. Nodes are numbers; whatever a method returns is a function of its arguments, so that
 /// runs repeat.
@@ -31,7 +33,7 @@ pub trait Network<O: Overlay>: Send + Sync {
     /// What is asked for under a number.
     fn query(&self, content: Content, key: u32) -> O::Query;
     /// What a writer publishes under it. Of one writer, a higher version is better. Versions begin with 1.
-    fn item(&self, query: &O::Query, writer: u32, version: u32, now: Now) -> O::Item;
+    fn item(&self, content: Content, key: u32, writer: u32, version: u32, now: Now) -> O::Item;
     /// Who wrote an item, and which version it is; `None` for what [`Network::item`] never made.
     fn mark(&self, item: &O::Item) -> Option<Mark>;
 }
@@ -197,4 +199,21 @@ fn set<T>(field: &mut T, value: Option<T>) {
 /// Seconds as data has them; what is no duration counts as none.
 pub(crate) fn seconds_of(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(if seconds > 0.0 { Duration::MAX } else { Duration::ZERO })
+}
+
+/// Nodes that networks with addresses have room for: those of one /8.
+const NODES: u32 = 1 << 24;
+/// Odd, so that multiplying by it can be undone.
+const SPREAD: u32 = 0x9e_3779;
+/// Its inverse modulo 2^24.
+const GATHER: u32 = 0xb3_82c9;
+
+/// Spreads neighbouring numbers over the networks of a /8.
+fn spread(node: u32) -> u32 {
+    node.wrapping_mul(SPREAD) % NODES
+}
+
+/// Which number was spread to this one.
+fn gathered(host: u32) -> u32 {
+    host.wrapping_mul(GATHER) % NODES
 }

@@ -82,6 +82,9 @@ pub enum Invalid {
         /// What would be right.
         rule: &'static str,
     },
+    /// The network cannot be set up.
+    #[error("the network says: {0}")]
+    Network(String),
     /// An option of the engine has a value that it must not have.
     #[error("the engine says: {0}")]
     Engine(#[from] InvalidConfig),

@@ -75,10 +75,6 @@ impl<O: Overlay> World<O> {
         self.wire.set_links(links);
     }
 
-    pub(crate) fn links(&self) -> &Links {
-        self.wire.links()
-    }
-
     /// Splits the network; no shares heal it.
     pub(crate) fn partition(&mut self, shares: &[f64]) {
         let draw = self.dice.roll();

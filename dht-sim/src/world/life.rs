@@ -107,9 +107,8 @@ impl<O: Overlay> World<O> {
         self.members.get(i as usize).is_some_and(Member::is_up)
     }
 
-    /// How often a node was stopped.
-    pub(crate) fn life(&self, i: u32) -> u32 {
-        self.members[i as usize].life
+    pub(crate) fn is_silent(&self, i: u32) -> bool {
+        self.members[i as usize].silent
     }
 
     pub(crate) fn role(&self, i: u32) -> Role {

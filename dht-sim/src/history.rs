@@ -1,0 +1,214 @@
+//! What was written, acknowledged, read and forgotten, and what of it must not be.
+//!
+//! The checker believes acknowledgements: whoever took an item and was up ever since must have it until its time is over,
+//! and readers must be given what somebody wrote, never an older version after a newer one that could be had, and
+//! nothing whose time was over a sweep ago.
+
+use std::collections::{BTreeMap, HashMap};
+
+use dht_core::Overlay;
+
+use crate::{
+    clock::nanos,
+    network::{Content, Mark, seconds_of},
+    outcome::ViolationKind,
+    store::Stores,
+    world::{Taken, World},
+};
+
+/// Nanoseconds by which a store may forget early: it keeps its books to the second.
+const SLACK: u64 = 2_000_000_000;
+
+/// What is published under one query.
+pub(crate) struct Story<O: Overlay> {
+    pub(crate) query: O::Query,
+    pub(crate) content: Content,
+    /// Its number among what is of this kind.
+    pub(crate) number: u32,
+    pub(crate) publisher: u32,
+    /// The latest version that was written; 0 for none.
+    pub(crate) version: u32,
+    /// Whether anybody but the publisher ever took it.
+    pub(crate) placed: bool,
+    /// Who acknowledged whose item.
+    holds: BTreeMap<(u32, u32), Hold>,
+    /// When the last lease of each writer's version ends.
+    ends: BTreeMap<(u32, u32), u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    version: u32,
+    at: u64,
+    until: u64,
+}
+
+pub(crate) struct History<O: Overlay> {
+    pub(crate) stories: Vec<Story<O>>,
+    index: HashMap<O::Query, u32>,
+    /// The latest version that a reader saw of a key.
+    seen: BTreeMap<(u32, u32), u32>,
+    /// When each node was stopped.
+    stops: BTreeMap<u32, Vec<u64>>,
+    /// Sync interval of stores that outlive a process.
+    durable: Option<u64>,
+    sweep: u64,
+    /// Whether clocks are right; where they are not, nobody can say what has expired.
+    pub(crate) clocks_right: bool,
+    /// Whether stores work; where they do not, what they forget is not held against them.
+    pub(crate) stores_right: bool,
+}
+
+impl<O: Overlay> History<O> {
+    pub(crate) fn new(stores: &Stores, sweep_seconds: f64) -> Self {
+        Self {
+            stories: Vec::new(),
+            index: HashMap::new(),
+            seen: BTreeMap::new(),
+            stops: BTreeMap::new(),
+            durable: stores.durable.then(|| nanos(seconds_of(stores.sync_interval))),
+            sweep: nanos(seconds_of(sweep_seconds)),
+            clocks_right: true,
+            stores_right: true,
+        }
+    }
+
+    /// One more thing to publish; its number.
+    pub(crate) fn open(&mut self, query: O::Query, content: Content, number: u32, publisher: u32) -> u32 {
+        let key = self.stories.len() as u32;
+        self.index.insert(query.clone(), key);
+        self.stories.push(Story {
+            query,
+            content,
+            number,
+            publisher,
+            version: 0,
+            placed: false,
+            holds: BTreeMap::new(),
+            ends: BTreeMap::new(),
+        });
+        key
+    }
+
+    /// A holder acknowledged an item.
+    pub(crate) fn taken(&mut self, now: u64, taken: &Taken<O>, mark: Mark) {
+        let Some(key) = self.index.get(&taken.query) else { return };
+        let story = &mut self.stories[*key as usize];
+        story.placed |= taken.holder != story.publisher;
+        let until = now.saturating_add(nanos(taken.lifetime));
+        let hold = Hold { version: mark.version, at: now, until };
+        story.holds.insert((taken.holder, mark.writer), hold);
+        let end = story.ends.entry((mark.writer, mark.version)).or_default();
+        *end = until.max(*end);
+    }
+
+    pub(crate) fn stopped(&mut self, now: u64, node: u32) {
+        self.stops.entry(node).or_default().push(now);
+    }
+
+    /// Whether the process, or the disc, that acknowledged a hold is still the one that runs.
+    fn stands(&self, holder: u32, hold: &Hold) -> bool {
+        let stops = self.stops.get(&holder).map_or(&[][..], Vec::as_slice);
+        let Some(stop) = stops.get(stops.partition_point(|at| *at < hold.at)) else { return true };
+        match self.durable {
+            None => false,
+            Some(0) => true,
+            Some(interval) => hold.at < stop / interval * interval,
+        }
+    }
+
+    /// Nodes that run, hold what stands under a key and are not its publisher.
+    pub(crate) fn holders<'a>(
+        &'a self,
+        world: &'a World<O>,
+        key: u32,
+    ) -> impl Iterator<Item = (u32, u32)> + 'a {
+        let story = &self.stories[key as usize];
+        let now = world.now();
+        story
+            .holds
+            .iter()
+            .filter(move |((holder, _), hold)| {
+                *holder != story.publisher
+                    && hold.until > now
+                    && world.is_up(*holder)
+                    && self.stands(*holder, hold)
+            })
+            .map(|((holder, _), hold)| (*holder, hold.version))
+    }
+
+    /// A reader was given these.
+    pub(crate) fn read(&mut self, world: &mut World<O>, reader: u32, key: u32, items: &[O::Item]) {
+        let now = world.now();
+        let mut newest = 0;
+        for item in items {
+            let mark = world.network().mark(item);
+            let story = &self.stories[key as usize];
+            let known = mark.filter(|mark| {
+                mark.writer == story.publisher && mark.version <= story.version && story.version > 0
+            });
+            let Some(mark) = known else {
+                world.violate(Some(reader), ViolationKind::Invented, || format!("key {key}: {mark:?}"));
+                continue;
+            };
+            newest = newest.max(mark.version);
+            // The publisher keeps its own for ever, and says so.
+            let end = story.ends.get(&(mark.writer, mark.version)).copied().unwrap_or(u64::MAX);
+            let late = now.saturating_sub(end);
+            if late > self.sweep && self.clocks_right && !world.is_up(story.publisher) {
+                world.violate(Some(reader), ViolationKind::Expired, || {
+                    format!("key {key}: {mark:?}, {} s after its end", late / 1_000_000_000)
+                });
+            }
+        }
+        let before = self.seen.get(&(reader, key)).copied().unwrap_or(0);
+        if newest > 0 && newest < before {
+            let could = |(holder, version): (u32, u32)| {
+                version >= before && !world.is_cut(reader, holder) && !world.is_cut(holder, reader)
+            };
+            // One holder of many may be mute; when most of a neighbourhood has it, it can be had.
+            if self.holders(world, key).filter(|hold| could(*hold)).count() > 10 {
+                world.violate(Some(reader), ViolationKind::Regressed, || {
+                    format!("key {key}: version {newest} after {before}")
+                });
+            }
+        }
+        let seen = self.seen.entry((reader, key)).or_default();
+        *seen = newest.max(*seen);
+    }
+
+    /// Whoever acknowledged must have what it acknowledged.
+    pub(crate) fn verify(&self, world: &mut World<O>) {
+        if !self.clocks_right || !self.stores_right {
+            return;
+        }
+        let now = world.now();
+        for (key, story) in self.stories.iter().enumerate() {
+            for ((holder, writer), hold) in &story.holds {
+                let due = hold.until > now.saturating_add(SLACK)
+                    && world.is_up(*holder)
+                    && self.stands(*holder, hold);
+                if !due {
+                    continue;
+                }
+                let marks = world.held(*holder, &story.query);
+                let mut marks = marks.iter().filter_map(|item| world.network().mark(item));
+                let has = marks.any(|mark| mark.writer == *writer && mark.version >= hold.version);
+                if !has && !world.is_crowded(*holder) {
+                    world.violate(Some(*holder), ViolationKind::Lost, || {
+                        format!("key {key}: version {} of {writer}", hold.version)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Forgets holds whose time is over or whose holder lost them, so that a long run does not grow.
+    pub(crate) fn tidy(&mut self, now: u64) {
+        let mut stories = std::mem::take(&mut self.stories);
+        for story in &mut stories {
+            story.holds.retain(|(holder, _), hold| hold.until > now && self.stands(*holder, hold));
+        }
+        self.stories = stories;
+    }
+}

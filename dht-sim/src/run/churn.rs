@@ -1,0 +1,107 @@
+//! How nodes come and go: the first ones, newcomers, sessions and the gaps between them.
+
+use dht_core::Overlay;
+
+use super::{DOORS, Run, cue::Cue, watch::Happening};
+use crate::{
+    clock::nanos,
+    dice::scaled,
+    network::seconds_of,
+    outcome::OpKind,
+    scenario::{Churn, Invalid},
+    world::{Op, Role},
+};
+
+impl<O: Overlay> Run<'_, O> {
+    /// A place for one more node, of a kind that chance decides; the doors are plain servers.
+    pub(super) fn place(&mut self) -> u32 {
+        let people = self.scenario.population;
+        let mut point = self.choices.unit();
+        let mut falls = |share: f64| {
+            point -= share;
+            point < 0.0 && point >= -share
+        };
+        let door = self.world.len() < DOORS;
+        let client = falls(people.clients) && !door;
+        let falsely_public = falls(people.falsely_public) && !door;
+        let silent = falls(people.silent) && !door;
+        let slow = falls(people.slow) && !door;
+        let node = self.world.place(Role { serves: !client, nat: client || falsely_public });
+        self.world.silence(node, silent);
+        if slow {
+            self.world.slow(node, nanos(seconds_of(people.slow_by)));
+        }
+        node
+    }
+
+    pub(super) fn start(&mut self, node: u32) -> Result<(), Invalid> {
+        self.world.start_node(node)?;
+        self.tell(Happening::Up { node });
+        Ok(())
+    }
+
+    /// Joins through two doors that are open.
+    pub(super) fn join(&mut self, node: u32) {
+        let mut doors: Vec<u32> = (0..DOORS.min(self.world.len())).collect();
+        doors.retain(|door| *door != node && self.world.is_up(*door));
+        self.choices.draw(2, &mut doors);
+        doors.truncate(2);
+        let op = Op { kind: OpKind::Join, key: node, started: self.world.now() };
+        self.world.join(node, op, &doors);
+    }
+
+    pub(super) fn stop(&mut self, node: u32, farewell: bool) {
+        if self.world.is_up(node) {
+            self.world.stop_node(node, farewell);
+            self.history.stopped(self.world.now(), node);
+            self.tell(Happening::Down { node, farewell });
+        }
+    }
+
+    /// A node's first session, or the first gap of one that is not there yet: it is somewhere within.
+    pub(super) fn begin_churn(&mut self, node: u32, churn: &Churn) {
+        if node < DOORS || churn.publishers_stay && self.publishers.contains(&node) {
+            return;
+        }
+        let up = self.world.is_up(node);
+        let whole = if up { self.session(churn) } else { self.gap(churn) };
+        let rest = (whole as f64 * self.churning.unit()) as u64;
+        let cue = if up { Cue::Down(node) } else { Cue::Up(node) };
+        self.world.cue(self.world.now() + rest, cue.write());
+    }
+
+    pub(super) fn go(&mut self, node: u32) {
+        let Some(churn) = self.scenario.churn else { return };
+        if !self.world.is_up(node) {
+            return;
+        }
+        let farewell = !self.churning.chance(churn.crashes);
+        self.stop(node, farewell);
+        let gap = self.gap(&churn);
+        self.world.cue(self.world.now() + gap, Cue::Up(node).write());
+    }
+
+    pub(super) fn come(&mut self, node: u32) -> Result<(), Invalid> {
+        if self.world.is_up(node) {
+            return Ok(());
+        }
+        self.start(node)?;
+        self.join(node);
+        if let Some(churn) = self.scenario.churn
+            && node >= DOORS
+            && !(churn.publishers_stay && self.publishers.contains(&node))
+        {
+            let session = self.session(&churn);
+            self.world.cue(self.world.now() + session, Cue::Down(node).write());
+        }
+        Ok(())
+    }
+
+    fn session(&mut self, churn: &Churn) -> u64 {
+        nanos(scaled(seconds_of(churn.median_session), self.sessions.at(self.churning.roll()))).max(1)
+    }
+
+    fn gap(&mut self, churn: &Churn) -> u64 {
+        nanos(scaled(seconds_of(churn.median_gap), self.gaps.at(self.churning.roll()))).max(1)
+    }
+}

@@ -1,0 +1,130 @@
+//! What befalls the network, done when it is due and undone when it passes.
+
+use dht_core::Overlay;
+
+use super::{DOORS, Run, cue::Cue, watch::Happening};
+use crate::{
+    clock::nanos,
+    network::seconds_of,
+    scenario::{Invalid, What},
+};
+
+impl<O: Overlay> Run<'_, O> {
+    /// A share of those that are up, at random. The doors are spared.
+    fn some(&mut self, share: f64) -> Vec<u32> {
+        let mut up = self.world.up();
+        up.retain(|node| *node >= DOORS);
+        let count = (up.len() as f64 * share).round() as usize;
+        self.choices.draw(count, &mut up);
+        up.truncate(count);
+        up
+    }
+
+    pub(super) fn begin_fault(&mut self, i: usize) -> Result<(), Invalid> {
+        let fault = &self.scenario.faults[i];
+        let concerned = self.befall(&fault.what)?;
+        let nodes = concerned.len() as u32;
+        self.concerned[i] = concerned;
+        self.tell(Happening::Fault { name: fault.what.name(), begins: true, nodes });
+        if let Some(lasts) = fault.lasts {
+            let end = self.world.now().saturating_add(nanos(seconds_of(lasts)));
+            self.world.cue(end, Cue::FaultEnds(i as u32).write());
+        }
+        Ok(())
+    }
+
+    /// Does it; whom it concerns.
+    fn befall(&mut self, what: &What) -> Result<Vec<u32>, Invalid> {
+        let nodes = match *what {
+            What::Exit { share }
+            | What::Crash { share, .. }
+            | What::Silence { share }
+            | What::Slow { share, .. }
+            | What::ClockStep { share, .. }
+            | What::ClockDrift { share, .. }
+            | What::ClockFreeze { share }
+            | What::Sleep { share }
+            | What::StoreFails { share, .. }
+            | What::StoreFull { share } => self.some(share),
+            What::BootstrapDown => (0..DOORS.min(self.world.len())).collect(),
+            What::PublishersAway => self.publishers.clone(),
+            What::Partition { .. } | What::OneWay { .. } | What::Weather { .. } | What::Crowd { .. } => {
+                vec![]
+            }
+        };
+        match what {
+            What::Partition { sides } => {
+                self.world.partition(sides);
+                self.partitioned = true;
+            }
+            What::OneWay { share } => self.world.cut_one_way(*share),
+            What::Weather { links } => self.world.set_links(links.clone()),
+            What::Crowd { share, over } => self.crowd(*share, *over),
+            What::Crash { restart_after, .. } => {
+                let back = self.world.now().saturating_add(nanos(seconds_of(*restart_after)));
+                nodes.iter().for_each(|node| {
+                    self.stop(*node, false);
+                    self.world.cue(back, Cue::Up(*node).write());
+                });
+            }
+            What::Exit { .. } | What::BootstrapDown => nodes.iter().for_each(|node| self.stop(*node, false)),
+            What::PublishersAway => nodes.iter().for_each(|node| self.stop(*node, true)),
+            What::Silence { .. } => nodes.iter().for_each(|node| self.world.silence(*node, true)),
+            What::Slow { by, .. } => {
+                nodes.iter().for_each(|node| self.world.slow(*node, nanos(seconds_of(*by))));
+            }
+            What::ClockStep { by, .. } => nodes.iter().for_each(|node| self.world.step_clock(*node, *by)),
+            What::ClockDrift { ppm, .. } => nodes.iter().for_each(|node| self.world.drift_clock(*node, *ppm)),
+            What::ClockFreeze { .. } => nodes.iter().for_each(|node| self.world.freeze_clock(*node, true)),
+            What::Sleep { .. } => nodes.iter().for_each(|node| self.world.put_to_sleep(*node)),
+            What::StoreFails { calls, .. } => {
+                nodes.iter().for_each(|node| self.world.fail_store(*node, *calls));
+            }
+            What::StoreFull { .. } => nodes.iter().for_each(|node| self.world.fill_store(*node, true)),
+        }
+        match what {
+            What::ClockStep { .. } | What::ClockDrift { .. } | What::ClockFreeze { .. } => {
+                self.history.clocks_right = false;
+            }
+            What::StoreFails { .. } | What::StoreFull { .. } => self.history.stores_right = false,
+            _ => {}
+        }
+        Ok(nodes)
+    }
+
+    fn crowd(&mut self, share: f64, over: f64) {
+        let count = (self.world.up().len() as f64 * share).round() as u32;
+        for _ in 0..count {
+            let node = self.place();
+            let wait = (nanos(seconds_of(over)) as f64 * self.choices.unit()) as u64;
+            self.world.cue(self.world.now() + wait, Cue::Up(node).write());
+        }
+    }
+
+    pub(super) fn end_fault(&mut self, i: usize) -> Result<(), Invalid> {
+        let what = &self.scenario.faults[i].what;
+        let nodes = std::mem::take(&mut self.concerned[i]);
+        match what {
+            What::Partition { .. } => {
+                self.world.partition(&[]);
+                self.partitioned = false;
+            }
+            What::OneWay { .. } => self.world.cut_one_way(0.0),
+            What::Weather { .. } => self.world.set_links(self.ordinary.clone()),
+            What::BootstrapDown | What::PublishersAway => {
+                nodes.iter().try_for_each(|node| self.come(*node))?;
+            }
+            What::Silence { .. } => nodes.iter().for_each(|node| self.world.silence(*node, false)),
+            What::Slow { .. } => nodes.iter().for_each(|node| self.world.slow(*node, 0)),
+            What::ClockDrift { .. } => nodes.iter().for_each(|node| self.world.drift_clock(*node, 0)),
+            What::ClockFreeze { .. } => nodes.iter().for_each(|node| self.world.freeze_clock(*node, false)),
+            What::Sleep { .. } => nodes.iter().for_each(|node| self.world.wake_up(*node)),
+            What::StoreFails { .. } => nodes.iter().for_each(|node| self.world.fail_store(*node, 0.0)),
+            What::StoreFull { .. } => nodes.iter().for_each(|node| self.world.fill_store(*node, false)),
+            // These do not pass.
+            What::Exit { .. } | What::Crowd { .. } | What::Crash { .. } | What::ClockStep { .. } => {}
+        }
+        self.tell(Happening::Fault { name: what.name(), begins: false, nodes: nodes.len() as u32 });
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! The end of spans and of the run: samples, states, the last checks, and the verdicts.
+
+use dht_core::Overlay;
+
+use super::{Run, collect::Result as OpResult};
+use crate::{
+    dice::Dice,
+    outcome::{OpKind, Outcome, PhaseOutcome, Sample, State, Traffic, Verdict, ViolationKind},
+    scenario::{Check, Measure},
+};
+
+/// A span of the run: the time before the first phase, or a phase.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Span {
+    from: f64,
+    until: f64,
+    /// What was sent before it.
+    before: Traffic,
+    traffic: Traffic,
+    state: State,
+}
+
+impl<O: Overlay> Run<'_, O> {
+    pub(super) fn state(&mut self) -> State {
+        let up = self.world.up();
+        // A stream of its own, so that looking changes nothing.
+        let mut dice = Dice::new(self.world.now(), 12);
+        let tables = self.world.tables(&up, &mut dice);
+        let servers = up.iter().filter(|node| self.world.role(**node).serves).count() as u64;
+        let (mut records, mut alive, mut holders) = (0, 0, 0u64);
+        for key in 0..self.history.stories.len() as u32 {
+            let story = &self.history.stories[key as usize];
+            if !story.placed || !self.world.is_up(story.publisher) {
+                continue;
+            }
+            records += 1;
+            let held = self.history.holders(&self.world, key).count() as u64;
+            alive += u64::from(held > 0);
+            holders += held;
+        }
+        State {
+            up: up.len() as u64,
+            servers,
+            table_fill: tables.fill,
+            table_min: tables.min,
+            stale: tables.stale,
+            records,
+            alive,
+            holders: if alive > 0 { holders as f64 / alive as f64 } else { 0.0 },
+        }
+    }
+
+    pub(super) fn begin_spans(&mut self) {
+        self.spans = vec![Span { before: Traffic::default(), ..Span::default() }];
+        self.told = self.world.violations.len();
+        self.last_sample = (self.world.traffic, self.collector.ended, self.world.events);
+    }
+
+    /// The span ends, the next begins.
+    pub(super) fn next_span(&mut self) {
+        self.end_span();
+        let (from, before) = (self.seconds(), self.world.traffic);
+        self.spans.push(Span { from, before, ..Span::default() });
+        self.history.verify(&mut self.world);
+    }
+
+    fn end_span(&mut self) {
+        let state = self.state();
+        let (until, traffic) = (self.seconds(), self.world.traffic);
+        if let Some(span) = self.spans.last_mut() {
+            span.until = until;
+            span.traffic = traffic.since(&span.before);
+            span.state = state;
+        }
+    }
+
+    pub(super) fn sample(&mut self) {
+        let (traffic, ended, events) = self.last_sample;
+        let sample = Sample {
+            at: self.seconds(),
+            state: self.state(),
+            traffic: self.world.traffic.since(&traffic),
+            succeeded: self.collector.ended.0 - ended.0,
+            failed: self.collector.ended.1 - ended.1,
+            events: self.world.events - events,
+        };
+        self.last_sample = (self.world.traffic, self.collector.ended, self.world.events);
+        self.watch.sampled(&sample, self.scenario.duration);
+        self.samples.push(sample);
+        self.history.tidy(self.world.now());
+        self.tell_violations();
+    }
+
+    fn tell_violations(&mut self) {
+        for violation in &self.world.violations[self.told..] {
+            self.watch.violated(violation);
+        }
+        self.told = self.world.violations.len();
+    }
+
+    pub(super) fn finish(mut self) -> Outcome {
+        self.end_span();
+        self.history.verify(&mut self.world);
+        self.world.audit_stores();
+        if self.history.clocks_right {
+            for (node, op) in self.world.overdue(self.patience) {
+                self.world.violate(Some(node), ViolationKind::Overdue, || format!("{op:?}"));
+            }
+        }
+        for op in self.world.unfinished() {
+            let phase = self.phase_of(op.started);
+            self.collector.ended(phase, op.kind, OpResult::Aborted, 0.0);
+        }
+        self.tell_violations();
+        let until = self.seconds();
+        let state = self.spans.last().map(|span| span.state).unwrap_or_default();
+        let total = PhaseOutcome {
+            name: "total".into(),
+            from: 0.0,
+            until,
+            operations: self.collector.operations(None),
+            traffic: self.world.traffic,
+            recall: self.collector.recall(None),
+            state,
+        };
+        let phases = self.scenario.phases.iter().enumerate().filter_map(|(i, phase)| {
+            let span = self.spans.get(i + 1)?;
+            Some(PhaseOutcome {
+                name: phase.name.clone(),
+                from: span.from,
+                until: span.until,
+                operations: self.collector.operations(Some(i + 1)),
+                traffic: span.traffic,
+                recall: self.collector.recall(Some(i + 1)),
+                state: span.state,
+            })
+        });
+        let mut outcome = Outcome {
+            name: self.scenario.name.clone(),
+            seed: self.scenario.seed,
+            nodes: self.scenario.nodes,
+            simulated_seconds: self.world.now() as f64 / 1e9,
+            total,
+            phases: phases.collect(),
+            samples: std::mem::take(&mut self.samples),
+            events: self.world.events,
+            trace_hash: self.world.trace,
+            violations: std::mem::take(&mut self.world.violations),
+            violation_count: self.world.violation_count,
+            verdicts: Vec::new(),
+            wall_seconds: None,
+        };
+        outcome.verdicts = self.scenario.checks.iter().map(|check| judge(&outcome, check)).collect();
+        outcome
+    }
+}
+
+fn judge(outcome: &Outcome, check: &Check) -> Verdict {
+    let measured = measure(outcome, check);
+    let within =
+        |x: f64| check.at_least.is_none_or(|least| x >= least) && check.at_most.is_none_or(|most| x <= most);
+    Verdict { check: check.clone(), measured, ok: measured.is_some_and(within) }
+}
+
+fn measure(outcome: &Outcome, check: &Check) -> Option<f64> {
+    let phase = match &check.phase {
+        None => &outcome.total,
+        Some(name) => outcome.phases.iter().find(|phase| phase.name == *name)?,
+    };
+    let of = |kind: OpKind| phase.operations(kind);
+    match check.measure {
+        Measure::Success { of: kind } => of(kind)?.success(),
+        Measure::Requests { of: kind } => of(kind).map(|ops| ops.requests.p50),
+        Measure::Hops { of: kind } => of(kind).map(|ops| ops.hops.p50),
+        Measure::Latency { of: kind } => of(kind).map(|ops| ops.latency.p50),
+        Measure::LatencyP99 { of: kind } => of(kind).map(|ops| ops.latency.p99),
+        Measure::Recall => phase.recall,
+        Measure::RecordsAlive => {
+            (phase.state.records > 0).then(|| phase.state.alive as f64 / phase.state.records as f64)
+        }
+        Measure::TableFill => Some(phase.state.table_fill),
+        Measure::StaleEntries => Some(phase.state.stale),
+        Measure::MessageRate => {
+            let span = phase.until - phase.from;
+            (span > 0.0).then(|| phase.traffic.messages as f64 / span / (phase.state.up as f64).max(1.0))
+        }
+        Measure::Violations => Some(outcome.violation_count as f64),
+    }
+}

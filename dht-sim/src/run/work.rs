@@ -1,0 +1,151 @@
+//! What the nodes are asked to do: publishing, updating, reading, looking up; and what follows when that ends.
+
+use dht_core::Overlay;
+use dht_query::{Finished, QueryOptions};
+
+use super::{Run, cue::Cue, watch::Happening};
+use crate::{
+    clock::nanos,
+    network::{Content, seconds_of},
+    outcome::OpKind,
+    world::Op,
+};
+
+/// Draws of a node or key before nobody suitable is thought to be there.
+const TRIES: usize = 64;
+
+impl<O: Overlay> Run<'_, O> {
+    /// Comes again after a memoryless wait, so often per second on average.
+    pub(super) fn again(&mut self, rate: f64, cue: Cue) {
+        if rate > 0.0 {
+            let wait = self.choices.wait(seconds_of(1.0 / rate));
+            self.world.cue(self.world.now().saturating_add(nanos(wait)), cue.write());
+        }
+    }
+
+    fn op(&mut self, kind: OpKind, node: u32, key: u32) -> Op {
+        self.tell(Happening::Began { kind, node, key });
+        Op { kind, key, started: self.world.now() }
+    }
+
+    /// Somebody who is up.
+    fn somebody(&mut self) -> Option<u32> {
+        let all = u64::from(self.world.len());
+        (0..TRIES).map(|_| self.choices.below(all) as u32).find(|node| self.world.is_up(*node))
+    }
+
+    /// Publishes the next version of something.
+    pub(super) fn publish(&mut self, key: u32) {
+        let story = &self.history.stories[key as usize];
+        let (publisher, version) = (story.publisher, story.version + 1);
+        let (content, number) = (story.content, story.number);
+        if !self.world.is_up(publisher) {
+            if version == 1 {
+                // It publishes when it is there.
+                self.world.cue(self.world.now() + nanos(seconds_of(60.0)), Cue::Publish(key).write());
+            }
+            return;
+        }
+        let query = story.query.clone();
+        let now = self.world.clock(publisher);
+        let item = self.world.network().item(content, number, publisher, version, now);
+        self.history.stories[key as usize].version = version;
+        let kind = if content == Content::Value { OpKind::Put } else { OpKind::Provide };
+        let op = self.op(kind, publisher, key);
+        self.world.publish(publisher, op, query, item);
+    }
+
+    pub(super) fn update(&mut self) {
+        let values = u64::from(self.scenario.workload.values);
+        let key = (0..TRIES).map(|_| self.choices.below(values) as u32).find(|key| {
+            let story = &self.history.stories[*key as usize];
+            story.placed && self.world.is_up(story.publisher)
+        });
+        if let Some(key) = key {
+            self.publish(key);
+        }
+    }
+
+    /// Somebody reads something that was published by somebody who is up.
+    pub(super) fn read(&mut self) {
+        let choice = (0..TRIES).find_map(|_| {
+            let key = self.popularity.rank(&mut self.choices) as u32;
+            let reader = self.somebody()?;
+            let story = self.history.stories.get(key as usize)?;
+            let suits = story.placed && reader != story.publisher && self.world.is_up(story.publisher);
+            (suits && self.is_reachable(reader, key)).then_some((reader, key))
+        });
+        let Some((reader, key)) = choice else { return };
+        let story = &self.history.stories[key as usize];
+        let query = story.query.clone();
+        let (kind, options) = match story.content {
+            Content::Value => (OpKind::Get, QueryOptions::default()),
+            // The first that is found is what most callers want.
+            Content::Provider => {
+                (OpKind::FindProviders, QueryOptions { limit: Some(1), ..QueryOptions::default() })
+            }
+        };
+        let op = self.op(kind, reader, key);
+        self.world.fetch(reader, op, query, options);
+    }
+
+    /// While the network is in pieces a reader can only find what its own piece holds.
+    fn is_reachable(&self, reader: u32, key: u32) -> bool {
+        !self.partitioned
+            || self
+                .history
+                .holders(&self.world, key)
+                .any(|(holder, _)| !self.world.is_cut(reader, holder) && !self.world.is_cut(holder, reader))
+    }
+
+    pub(super) fn look_up(&mut self) {
+        let Some(node) = self.somebody() else { return };
+        let number = self.lookups;
+        self.lookups += 1;
+        let target = self.world.network().target(self.choices.roll());
+        if self.scenario.workload.recall {
+            self.targets.insert(number, target.clone());
+        }
+        let op = self.op(OpKind::Lookup, node, number);
+        self.world.look_up(node, op, target);
+    }
+
+    /// What follows when a query ended.
+    pub(super) fn follow_up(&mut self, op: Op, node: u32, ok: bool, finished: &Finished<O>) {
+        match op.kind {
+            OpKind::Lookup => {
+                if let Some(target) = self.targets.remove(&op.key) {
+                    self.recall(op, node, &target, finished);
+                }
+            }
+            OpKind::Put | OpKind::Provide if !ok => {
+                let story = &self.history.stories[op.key as usize];
+                let now = self.world.clock(node);
+                let (content, number, version) = (story.content, story.number, story.version);
+                let item = self.world.network().item(content, number, story.publisher, version, now);
+                let (query, slot) = (story.query.clone(), O::slot(&item));
+                self.world.retry_announcing(node, &query, &slot);
+            }
+            OpKind::Get | OpKind::FindProviders => {
+                self.history.read(&mut self.world, node, op.key, &finished.items);
+            }
+            _ => {}
+        }
+    }
+
+    fn recall(&mut self, op: Op, node: u32, target: &O::Target, finished: &Finished<O>) {
+        // One more, because whoever looks does not find itself.
+        let mut truth = self.world.closest(target, self.k + 1);
+        truth.retain(|near| *near != node);
+        truth.truncate(self.k);
+        if truth.is_empty() {
+            return;
+        }
+        let named = |near: &&u32| {
+            finished.closest.iter().any(|contact| self.world.number_of(contact) == Some(**near))
+        };
+        let share = truth.iter().filter(named).count() as f64 / truth.len() as f64;
+        let phase = self.phase_of(op.started);
+        self.collector.recalled(phase, share);
+    }
+}
