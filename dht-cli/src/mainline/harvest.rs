@@ -60,6 +60,7 @@ pub async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         client = Client::join_by(&args.place, Deadline::after(JOIN), Stay::On) => client?,
     };
     let start = Instant::now();
+    out.bar.reset_elapsed();
     let mut harvest = client.node().harvest(polite(&args.place)?)?;
     let result = tokio::select! {
         () = &mut stop => Ok(()),

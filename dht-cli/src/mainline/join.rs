@@ -129,14 +129,20 @@ impl Client {
             return Err(usage("a closed network publishes no hosts; name one with --bootstrap HOST:PORT"));
         }
         options.routing.auto_refresh &= stay == Stay::On;
-        options.join.quick_connect_only = stay == Stay::Once;
+        // A lookup finds the rest; the silence of the dead in between is not waited for.
+        options.join.quick_connect_only = true;
         options.join.limit = deadline.left().min(options.join.limit);
         let hosts = options.bootstrap.clone();
         let dht = build(Dht::<Mainline>::builder().options(options)).await?;
         let failed = match timeout(deadline.left(), dht.bootstrap_all()).await {
             Ok(Err(error)) => Some(error),
             // Who meets nobody believes to be the first; here somebody was named.
-            Ok(Ok(_)) if known(&dht).await? > 0 => return Ok(Self { dht, deadline }),
+            Ok(Ok(_)) if known(&dht).await? > 0 => {
+                if stay == Stay::On {
+                    look_around(dht.clone());
+                }
+                return Ok(Self { dht, deadline });
+            }
             _ => None,
         };
         Err(not_joined(&hosts, args.network.names_hosts(), failed.as_ref()))
@@ -176,6 +182,15 @@ impl Client {
     pub async fn close(self) {
         self.dht.close_all().await;
     }
+}
+
+/// Gets to know the neighbourhood meanwhile.
+fn look_around(dht: Dht<Mainline>) {
+    tokio::spawn(async move {
+        if let Err(error) = dht.table().refresh().await {
+            tracing::debug!(%error, "the table was not filled");
+        }
+    });
 }
 
 /// Nodes in the tables of all sockets.

@@ -203,7 +203,7 @@ fn torrents_are_fetched_by_their_link_alone() {
     network.fails(&["metadata", HASH, "--timeout", "3s"], 3, &[HASH]);
 
     let harvest = folder.file("harvest.ndjson");
-    let told = &network.done(&["harvest", "--for", "3s", "--out", &harvest])[0];
+    let told = &network.done(&["harvest", "--for", "12s", "--out", &harvest])[0];
     assert_eq!((&told["swarms"], &told["metadata"]), (&1.into(), &1.into()), "{told}");
     let found: Value = serde_json::from_str(fs::read_to_string(&harvest).unwrap().trim()).unwrap();
     assert_eq!((&found["name"], &found["info_hash"]), (&"a.txt".into(), &served["info_hashes"][0]));
