@@ -9,7 +9,7 @@ use dht_sim::{Dice, Queue};
 /// Delays of up to 200 ms, as links have them, and one in eight of up to 10 s, as alarms have them.
 fn delay(dice: &mut Dice) -> u64 {
     let random = dice.roll();
-    if random % 8 == 0 { random % 10_000_000_000 } else { random % 200_000_000 }
+    if random.is_multiple_of(8) { random % 10_000_000_000 } else { random % 200_000_000 }
 }
 
 fn hold(c: &mut Criterion) {

@@ -19,7 +19,7 @@ use dht_records::{MemoryStore, Store};
 use tokio::sync::broadcast;
 
 use super::{
-    BuildError, Builder, Options, State,
+    BuildError, Builder, Options, Socket, State,
     exchange::Exchange,
     join::{Doors, keep_joined, keep_siblings},
 };
@@ -68,8 +68,8 @@ impl Builder {
             plan.local.addr = Endpoint(Some(udp.local_addr()));
             let rates = udp.rates();
             let siblings = if i == 0 { std::mem::take(&mut nodes) } else { Vec::new() };
-            let socket = Some(udp.local_addr());
-            let dht = self.run(i, plan, udp, Some(rates), socket, siblings, metrics.clone())?;
+            let socket = Some(Socket { addr: udp.local_addr(), rates });
+            let dht = self.run(i, plan, udp, socket, siblings, metrics.clone())?;
             nodes.push(dht);
         }
         let dht = nodes.pop().expect("`listen` names an address, `validate` says");
@@ -91,7 +91,7 @@ impl Builder {
         let addr = self.options.listen[0];
         let plan = self.plan(0, addr, &mut rng);
         let transport = transport(plan.local.clone());
-        self.run(0, plan, transport, None, None, Vec::new(), metrics)
+        self.run(0, plan, transport, None, Vec::new(), metrics)
     }
 
     fn rng(&self) -> Rng {
@@ -147,8 +147,7 @@ impl Builder {
         i: usize,
         plan: Plan,
         transport: T,
-        rates: Option<dht_net::udp::Rates>,
-        socket: Option<SocketAddr>,
+        socket: Option<Socket>,
         siblings: Vec<Dht<Mainline>>,
         metrics: Arc<Metrics<Mainline>>,
     ) -> Result<Dht<Mainline>, BuildError> {
@@ -192,7 +191,7 @@ impl Builder {
             query_timeout: options.queries.query_timeout,
             request_timeout: options.queries.request_timeout,
             resiliency: options.routing.resiliency,
-            state: State { siblings, rates, socket, exchange, overheard, options },
+            state: State { siblings, socket, exchange, overheard, options },
         };
         Ok(Dht { handle, call: CallOptions::default(), shared: Arc::new(shared) })
     }
@@ -213,10 +212,10 @@ impl Builder {
         seed: u64,
     ) -> Result<Arc<dyn Store<Mainline>>, BuildError> {
         match self.store.take().filter(|_| i == 0) {
-            Some(store) => Ok(Arc::new(SampleStore::new(store, options.samples.clone(), seed)?)),
+            Some(store) => Ok(Arc::new(SampleStore::new(store, options.samples, seed)?)),
             None => {
                 let memory = MemoryStore::new(&local.peer, options.records.clone(), seed)?;
-                Ok(Arc::new(SampleStore::new(memory, options.samples.clone(), seed)?))
+                Ok(Arc::new(SampleStore::new(memory, options.samples, seed)?))
             }
         }
     }

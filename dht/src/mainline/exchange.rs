@@ -294,6 +294,6 @@ impl Dht<Mainline> {
 
     /// Where the datagrams of the first node come in.
     fn local_socket(&self) -> SocketAddr {
-        self.shared.state.socket.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+        self.socket().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 }

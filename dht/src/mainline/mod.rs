@@ -27,14 +27,19 @@ use std::sync::Arc;
 
 use crate::Network as NetworkTrait;
 
+/// The socket of a node.
+pub(crate) struct Socket {
+    pub(crate) addr: std::net::SocketAddr,
+    /// Its limits, which can be set while it runs.
+    pub(crate) rates: dht_net::udp::Rates,
+}
+
 /// What a node of this network keeps for its own calls.
 pub struct State {
     /// The nodes on further sockets.
     pub(crate) siblings: Vec<crate::Dht<Mainline>>,
-    /// The rates of the socket, which can be set while it runs; none on other transports.
-    pub(crate) rates: Option<dht_net::udp::Rates>,
     /// Where datagrams come in; none on other transports.
-    pub(crate) socket: Option<std::net::SocketAddr>,
+    pub(crate) socket: Option<Socket>,
     pub(crate) exchange: Arc<exchange::Exchange>,
     /// What strangers ask for, for harvests that listen.
     pub(crate) overheard: tokio::sync::broadcast::Sender<(InfoHash, std::net::SocketAddr)>,

@@ -13,7 +13,7 @@ use crate::{BootstrapError, Dht};
 impl Dht<Mainline> {
     /// Where the datagrams of the first node come in; `None` on other transports.
     pub fn socket(&self) -> Option<SocketAddr> {
-        self.shared.state.socket
+        self.shared.state.socket.as_ref().map(|socket| socket.addr)
     }
 
     /// Where the datagrams of all nodes come in.
@@ -23,7 +23,7 @@ impl Dht<Mainline> {
 
     /// The limits of each socket, which can be set while it runs, and its counters.
     pub fn rates(&self) -> impl Iterator<Item = &Rates> {
-        self.nodes().filter_map(|node| node.shared.state.rates.as_ref())
+        self.nodes().filter_map(|node| node.shared.state.socket.as_ref().map(|socket| &socket.rates))
     }
 
     /// [`Dht::bootstrap`] of every node; what the first that joined has to tell.
