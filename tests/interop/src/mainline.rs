@@ -225,7 +225,7 @@ impl Scene {
 pub fn info_hash(text: &str) -> InfoHash {
     let mut hash = [0x5a; 20];
     for (byte, letter) in hash.iter_mut().zip(text.bytes().cycle().take(20)) {
-        *byte = letter.wrapping_mul(31) ^ *byte;
+        *byte ^= letter.wrapping_mul(31);
     }
     InfoHash(hash)
 }
