@@ -163,7 +163,7 @@ impl<'a, O: Overlay> Run<'a, O> {
             }
             Cue::Rejoin(node) if self.world.is_up(node) => self.join(node),
             Cue::Rejoin(_) => {}
-            Cue::Refresh(node) => self.world.restart_refresh(node),
+            Cue::Refresh(node) => self.world.refresh(node),
             Cue::Up(node) => self.come(node)?,
             Cue::Down(node) => self.go(node),
             Cue::Publish(key) => self.publish(key),

@@ -91,15 +91,14 @@ impl<O: Overlay> World<O> {
         self.wire.is_cut(from, to)
     }
 
-    /// Begins the node's own refreshes at this moment rather than all at once with the others.
-    pub(crate) fn restart_refresh(&mut self, i: u32) {
+    /// The node refreshes its table now, and by itself from now on.
+    pub(crate) fn refresh(&mut self, i: u32) {
         let now = self.clock(i);
         let member = &mut self.members[i as usize];
-        if let Some(mut node) = member.node.take() {
-            if node.routing().config().auto_refresh {
-                node.set_auto_refresh(now, false);
-                node.set_auto_refresh(now, true);
-            }
+        if !member.asleep
+            && let Some(mut node) = member.node.take()
+        {
+            node.refresh(now, false);
             self.settle(i, node);
         }
     }
