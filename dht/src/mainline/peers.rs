@@ -114,7 +114,7 @@ impl Dht<Mainline> {
         for node in self.nodes() {
             asked.push(node.handle.fetch(query.clone(), node.query_options()));
         }
-        let (mut all, mut answers, mut failed) = (Scrape::default(), 0, None);
+        let (mut all, mut told, mut answers, mut failed) = (Scrape::default(), Scrape::default(), 0, None);
         for finished in join_all(asked).await {
             let finished = finished?;
             failed = failed.or(end_error(&finished));
@@ -124,11 +124,14 @@ impl Dht<Mainline> {
                         all.union(scrape);
                         answers += 1;
                     }
-                    // Who does not know BEP 33 tells peers; and so does the own store.
-                    Record::Peer(peer) => all.insert(peer),
+                    Record::Peer(peer) => told.insert(peer),
                     _ => {}
                 }
             }
+        }
+        // Who does not know BEP 33 tells peers, without saying who has everything; beside filters they would count twice.
+        if answers == 0 {
+            all = told;
         }
         if answers == 0
             && all == Scrape::default()
