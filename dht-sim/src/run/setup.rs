@@ -109,6 +109,10 @@ impl<'a, O: Overlay> Run<'a, O> {
     /// Notes what is due when.
     pub(super) fn schedule(&mut self) {
         let scenario = self.scenario;
+        // First, so that a phase ends before what befalls the network at the same time.
+        for (i, phase) in scenario.phases.iter().enumerate() {
+            self.world.cue(self.at(phase.from), Cue::Phase(i as u32).write());
+        }
         self.choose_publishers();
         let work = &scenario.workload;
         let contents = [(Content::Value, work.values), (Content::Provider, work.providers)];
@@ -135,9 +139,6 @@ impl<'a, O: Overlay> Run<'a, O> {
         self.again(work.lookups, Cue::Lookup);
         for (i, fault) in scenario.faults.iter().enumerate() {
             self.world.cue(self.at(fault.at), Cue::FaultBegins(i as u32).write());
-        }
-        for (i, phase) in scenario.phases.iter().enumerate() {
-            self.world.cue(self.at(phase.from), Cue::Phase(i as u32).write());
         }
         self.world.cue(self.at(scenario.sample_interval), Cue::Sample.write());
         self.begin_spans();

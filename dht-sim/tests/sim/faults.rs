@@ -1,0 +1,121 @@
+//! Clocks, stores, processes and machines that fail.
+
+use dht_sim::{Check, Measure, OpKind, OverlayKind, Scenario, Stores, What};
+
+use crate::{busy, calm, passes};
+
+fn with(overlay: OverlayKind, what: What, lasts: Option<f64>) -> Scenario {
+    let mut scenario = busy(overlay, 60).at_least(Measure::Success { of: OpKind::Get }, 0.98);
+    scenario.name = what.name().into();
+    match lasts {
+        None => scenario.fault(100.0, what),
+        Some(lasts) => scenario.passing(100.0, lasts, what),
+    }
+}
+
+#[test]
+fn clocks_that_are_wrong_lose_nothing() {
+    for what in [
+        What::ClockStep { share: 0.5, by: 3600.0 },
+        What::ClockStep { share: 0.5, by: -3600.0 },
+        What::ClockStep { share: 0.3, by: -315_360_000.0 },
+        What::ClockDrift { share: 0.5, ppm: 50_000 },
+        What::ClockFreeze { share: 0.5 },
+    ] {
+        passes(&with(OverlayKind::Ipfs, what, None).at_least(Measure::RecordsAlive, 1.0));
+    }
+}
+
+#[test]
+fn sleepers_come_back() {
+    let scenario = with(OverlayKind::Ipfs, What::Sleep { share: 0.3 }, Some(300.0))
+        .phase("before", 0.0)
+        .phase("asleep", 100.0)
+        .phase("awake", 430.0);
+    let outcome = passes(&scenario);
+    assert_eq!(outcome.phases[1].state.up, 60, "all are awake when the last phase begins");
+    assert!(outcome.phases[2].operations(OpKind::Get).unwrap().success().unwrap() >= 0.99);
+}
+
+#[test]
+fn stores_that_fail_or_are_full_do_not_lie() {
+    for what in [What::StoreFails { share: 0.3, calls: 0.5 }, What::StoreFull { share: 0.3 }] {
+        passes(&with(OverlayKind::Ipfs, what, Some(200.0)));
+    }
+}
+
+#[test]
+fn a_crash_keeps_what_was_durable_and_no_more() {
+    let crash = What::Crash { share: 0.9, restart_after: 5.0 };
+    for (stores, survives) in [
+        (Stores::default(), false),
+        (Stores { durable: true, ..Stores::default() }, true),
+        (Stores { durable: true, sync_interval: 30.0, ..Stores::default() }, true),
+    ] {
+        let mut scenario = busy(OverlayKind::Compact, 60)
+            .engine(calm())
+            .stores(stores)
+            .duration(400.0)
+            .fault(200.0, crash.clone())
+            .phase("before", 0.0)
+            .phase("down", 200.0)
+            .phase("after", 220.0);
+        scenario.workload.updates = 0.0;
+        scenario.workload.reads = 0.0;
+        let outcome = passes(&scenario);
+        let holders = [0, 2].map(|i: usize| outcome.phases[i].state.holders);
+        assert!(holders[0] > 15.0, "{stores:?}: {holders:?}");
+        assert_eq!(outcome.phases[2].state.up, 60);
+        assert_eq!(holders[1] > holders[0] * 0.9, survives, "{stores:?}: {holders:?}");
+    }
+}
+
+#[test]
+fn the_doors_may_close_for_a_while() {
+    let scenario = busy(OverlayKind::Ipfs, 60)
+        .passing(50.0, 200.0, What::BootstrapDown)
+        .fault(100.0, What::Crowd { share: 0.2, over: 10.0 })
+        .phase("down", 0.0)
+        .phase("back", 300.0)
+        .check(Check {
+            measure: Measure::Success { of: OpKind::Get },
+            phase: Some("back".into()),
+            at_least: Some(0.99),
+            at_most: None,
+        });
+    let outcome = passes(&scenario);
+    assert_eq!(outcome.phases[1].state.up, 60 + 11, "a fifth of those that were up");
+    assert!(outcome.phases[1].state.table_min > 10, "{:?}", outcome.phases[1].state);
+}
+
+#[test]
+fn publishers_that_return_continue() {
+    let mut scenario = busy(OverlayKind::Ipfs, 60)
+        .stores(Stores { durable: true, ..Stores::default() })
+        .duration(1700.0)
+        .passing(200.0, 600.0, What::PublishersAway)
+        .phase("before", 0.0)
+        .phase("away", 210.0)
+        .phase("back", 800.0)
+        .at_least(Measure::Success { of: OpKind::Get }, 0.99);
+    scenario.engine.republish_interval = Some(300.0);
+    let outcome = passes(&scenario);
+    // What is overdue when a process starts finds nobody to take it, and is tried again after ten minutes.
+    let republished = outcome.phases[2].operations(OpKind::Republish).unwrap();
+    assert!(republished.succeeded >= 40, "{republished:?}");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let wrong = |scenario: Scenario| scenario.run().unwrap_err().to_string();
+    assert!(wrong(busy(OverlayKind::Compact, 1)).contains("nodes"));
+    assert!(
+        wrong(busy(OverlayKind::Compact, 9).fault(1.0, What::Exit { share: 2.0 }))
+            .contains("faults.exit.share")
+    );
+    let check = Check { measure: Measure::Recall, phase: Some("x".into()), at_least: None, at_most: None };
+    assert!(wrong(busy(OverlayKind::Compact, 9).check(check)).contains("checks.phase"));
+    let mut scenario = busy(OverlayKind::Compact, 9);
+    scenario.engine.k = Some(0);
+    assert!(wrong(scenario).contains('k'));
+}
