@@ -72,7 +72,9 @@ fn a_crash_keeps_what_was_durable_and_no_more() {
 
 #[test]
 fn the_doors_may_close_for_a_while() {
+    // Doors that forgot whom they knew would gather the newcomers in a network of their own.
     let scenario = busy(OverlayKind::Ipfs, 60)
+        .stores(Stores { durable: true, ..Stores::default() })
         .passing(50.0, 200.0, What::BootstrapDown)
         .fault(100.0, What::Crowd { share: 0.2, over: 10.0 })
         .phase("down", 0.0)
