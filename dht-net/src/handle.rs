@@ -345,7 +345,7 @@ impl<O: Overlay> Handle<O> {
         self.call(|done| Command::SetMode { mode, done }).await
     }
 
-    /// Ends tasks, connections and timers within 2 s. Closing twice is fine.
+    /// Ends tasks, connections and timers within 2 s. Another node may take its place at once. Closing twice is fine.
     pub async fn close(&self) {
         // An error says that it is closed.
         let _ = self.call(Command::Close).await;

@@ -230,8 +230,11 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
     async fn shut_down(mut self) {
         self.commands.close();
         self.transport.close().await;
-        // Whoever still waits learns that the node is closed by the end of its channel.
-        for done in self.closing {
+        let closing = std::mem::take(&mut self.closing);
+        // Whoever still waits learns that the node is closed by the end of its channel. All that it held is given back
+        // before its end is told: another node may start at the same place at once.
+        drop(self);
+        for done in closing {
             let _ = done.send(());
         }
     }

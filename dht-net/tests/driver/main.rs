@@ -196,11 +196,13 @@ async fn a_call_that_is_dropped_before_its_turn_asks_nobody_and_what_is_kept_is_
 
 #[tokio::test(start_paused = true)]
 async fn everybody_who_closes_is_told_when_it_is_closed() {
-    let slow = parts::SlowEnd(Hub::new().join(at(1)));
+    let held = Arc::new(());
+    let slow = parts::SlowEnd(Hub::new().join(at(1)), held.clone());
     let node = parts::spawned_on(slow, 1, Arc::new(store(1)), DriverConfig::default());
     let started = tokio::time::Instant::now();
     let close = || async {
         node.handle.close().await;
+        assert_eq!(Arc::strong_count(&held), 1, "the transport is gone");
         started.elapsed()
     };
     let (first, second) = tokio::join!(close(), close());

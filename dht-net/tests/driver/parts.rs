@@ -221,8 +221,8 @@ pub fn spawned_on<T: Transport<Tiny>>(
     Spawned { handle, heard }
 }
 
-/// A transport that takes a second to end.
-pub struct SlowEnd(pub Memory<Tiny>);
+/// A transport that takes a second to end, and holds something like a socket.
+pub struct SlowEnd(pub Memory<Tiny>, pub Arc<()>);
 
 #[async_trait]
 impl Transport<Tiny> for SlowEnd {

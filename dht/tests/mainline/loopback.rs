@@ -97,10 +97,10 @@ async fn what_strangers_ask_for_is_overheard() {
 async fn a_table_outlives_its_node() {
     let nodes = swarm(6).await;
     let state = nodes[5].saved_state().await.expect("the node runs");
-    let id = nodes[5].local().peer;
-    nodes[5].close().await;
-    // No host is named: the saved contacts are the only way in.
-    let again = loopback(99).restore(state).build().await.expect("loopback has ports");
+    let (id, place) = (nodes[5].local().peer, nodes[5].socket().expect("it has a socket"));
+    nodes[5].close_all().await;
+    // The place is free at once. No host is named: the saved contacts are the only way in.
+    let again = loopback(99).listen([place]).restore(state).build().await.expect("the place is free");
     assert_eq!(again.local().peer, id);
     again.bootstrap(Default::default()).await.expect("the saved contacts answer");
     assert!(again.table().len().await.unwrap() >= 4);

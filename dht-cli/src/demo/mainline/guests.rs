@@ -1,6 +1,6 @@
 //! Nodes that come while the network runs: one that only reads, and one that leaves and comes back from its file.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
 use dht::{
@@ -8,7 +8,7 @@ use dht::{
     mainline::{Mainline, NodeId, SavedState},
     routing::BootstrapOptions,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::{node, socket, steps::Kept};
 use crate::{
@@ -91,17 +91,6 @@ impl Drop for Scratch {
     }
 }
 
-/// The socket of a node that was closed may be gone only a moment later.
-async fn start_at(place: SocketAddr, saved: SavedState) -> anyhow::Result<Dht<Mainline>> {
-    let deadline = Instant::now() + NOTICE;
-    loop {
-        match join::build(node(None).listen([place]).restore(saved.clone())).await {
-            Err(_) if Instant::now() < deadline => sleep(LOOK).await,
-            built => return built,
-        }
-    }
-}
-
 /// Saved, closed and started again at the same place, with nobody to join through but those in the file.
 async fn come_back(dht: Dht<Mainline>, kept: &Kept) -> anyhow::Result<(Dht<Mainline>, String)> {
     let file = std::env::temp_dir().join(format!("dht-demo-{}.state", std::process::id()));
@@ -112,7 +101,7 @@ async fn come_back(dht: Dht<Mainline>, kept: &Kept) -> anyhow::Result<(Dht<Mainl
     drop(dht);
     let saved: SavedState = state::read(&file.0)?.context("the file is gone")?;
     let remembered: usize = saved.tables.iter().map(|table| table.contacts.len()).sum();
-    let back = start_at(place, saved).await?;
+    let back = join::build(node(None).listen([place]).restore(saved)).await?;
     ensure!(back.local().peer == id, "it came back as {}", back.local().peer);
     back.bootstrap(BootstrapOptions::default()).await?;
     let known = back.table().len().await?;
