@@ -68,10 +68,10 @@ pub enum Failure {
     /// No connection could be made, or no address is known.
     #[error("the peer cannot be reached")]
     Unreachable,
-    /// The peer is there and does not speak our protocol (a client, on IPFS).
+    /// The peer is there and does not speak our protocol: a client.
     #[error("the peer does not serve the protocol")]
     Unsupported,
-    /// The connection or stream ended before the answer; on IPFS also the way a server refuses a request.
+    /// The connection or stream ended before the answer; for some networks also the way a server refuses a request.
     #[error("the peer ended the exchange")]
     Reset,
     /// The peer answered with an error.

@@ -28,7 +28,7 @@ pub trait KadKey: Copy + Ord + Hash + Debug + Send + Sync + 'static {
     fn bit(&self, i: u32) -> bool;
 }
 
-/// A key of `N` bytes: 32 for libp2p, 20 for BitTorrent, 1 in tests.
+/// A key of `N` bytes: 32 or 20 in large networks, 1 in tests.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key<const N: usize>(pub [u8; N]);
 

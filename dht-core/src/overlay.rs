@@ -13,14 +13,14 @@ use crate::KadKey;
 pub trait Overlay: Sized + Send + Sync + 'static {
     /// A point of the key space.
     type Key: KadKey;
-    /// What a lookup aims at, as it goes over the wire: raw key bytes on IPFS, an id or infohash on Mainline.
+    /// What a lookup aims at, as it goes over the wire: the key itself, or what is hashed to it.
     type Target: Clone + Eq + Hash + Debug + Send + Sync + 'static;
     /// Who a peer is.
     type PeerId: Clone + Ord + Hash + Debug + Display + Send + Sync + 'static;
-    /// Where a peer can be reached: a packed list of multiaddrs on IPFS, a socket address on Mainline.
+    /// Where a peer can be reached: a socket address, or a packed list of addresses.
     /// `Default` means that nothing is known.
     type Addr: Clone + Eq + Default + Debug + Send + Sync + 'static;
-    /// What can be asked for: a value's key, the providers of a content key, the peers of an infohash.
+    /// What can be asked for: a value under a key, the providers of some content.
     type Query: Clone + Ord + Hash + Debug + Send + Sync + 'static;
     /// What can be stored under a query.
     type Item: Clone + Eq + Debug + Send + Sync + 'static;

@@ -10,7 +10,7 @@ use crate::{Contact, Key, Overlay};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiny;
 
-/// The same network with tickets, as Mainline has them.
+/// The same network with tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TinyTicketed;
 

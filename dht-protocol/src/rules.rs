@@ -9,7 +9,7 @@ use dht_core::{Contact, Now, Overlay, Request};
 use dht_records::{Conflict, Invalid, Stored};
 use thiserror::Error;
 
-/// Why a stranger's request is not served. On IPFS the stream is reset, on Mainline an error is sent.
+/// Why a stranger's request is not served. How the asker learns of it is the dialect's: a stream is reset, an error is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum Refusal {

@@ -7,7 +7,7 @@ use dht_core::InvalidConfig;
 /// How lookups behave. Every field changes behaviour; [`Config::validate`] names the one that is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// How many closest peers a lookup confirms and a store places its item on (20 on IPFS, 8 on Mainline).
+    /// How many closest peers a lookup confirms and a store places its item on.
     pub k: usize,
     /// Requests of one lookup that may be in flight at once, those that are overdue not counted.
     pub alpha: usize,

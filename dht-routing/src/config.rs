@@ -4,7 +4,7 @@ use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
 
 use dht_core::InvalidConfig;
 
-/// Options of [`Routing`](crate::Routing). The defaults are those of the public IPFS network.
+/// Options of [`Routing`](crate::Routing). The defaults suit a public network of servers that stay for hours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Peers per bucket, `1..=256`. Default 20.

@@ -52,6 +52,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     faults.extend(shape::lengths(&texts, allowed));
     faults.extend(names::names(&texts));
     faults.extend(words::words(&texts));
+    faults.extend(words::networks(&texts));
     faults.extend(words::registries(&texts));
     match read(&texts, FEATURES) {
         Some(table) => faults.extend(features::rows(table, &texts)),

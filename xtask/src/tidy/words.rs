@@ -38,6 +38,34 @@ pub fn words(texts: &[Text]) -> Vec<String> {
     faults
 }
 
+/// The crates of the engine: one for every network, so none may be named there.
+const ENGINE: [&str; 5] = ["dht-core/", "dht-routing/", "dht-query/", "dht-records/", "dht-protocol/"];
+
+/// The networks, their libraries, and things that only one of them has. Where a rule comes from may be said (Amino, BEP).
+const NETWORKS: [&str; 8] =
+    ["bittorrent", "infohash", "info_hash", "ipfs", "krpc", "libp2p", "mainline", "multiaddr"];
+
+/// Networks named in the engine's source. Its tests may say whose rules they compare with.
+pub fn networks(texts: &[Text]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for text in texts {
+        let Some(inner) = ENGINE.iter().find_map(|folder| text.path.strip_prefix(folder)) else {
+            continue;
+        };
+        if !(inner.starts_with("src/") && text.is_rust()) {
+            continue;
+        }
+        for (number, line) in text.content.lines().enumerate() {
+            let line = line.to_lowercase();
+            for network in NETWORKS.iter().filter(|network| line.contains(*network)) {
+                let place = format!("{}:{}", text.path, number + 1);
+                faults.push(format!("{place}: `{network}`: the engine serves every network and names none"));
+            }
+        }
+    }
+    faults
+}
+
 /// What points at a package registry, and the only hosts it may name there.
 const REGISTRIES: [(&str, &str); 9] = [
     ("source = \"registry+", "https://github.com/rust-lang/crates.io-index"),
@@ -115,6 +143,17 @@ mod tests {
         for path in PATHS {
             assert_eq!(words(&one(&format!("let file = \"{path}x\";"))).len(), 1, "{path}");
         }
+    }
+
+    #[test]
+    fn the_engine_names_no_network() {
+        let at = |path: &str, content: &str| {
+            networks(&[Text { path: path.to_owned(), content: content.to_owned() }]).len()
+        };
+        assert_eq!(at("dht-core/src/key.rs", "/// 32 bytes, as in IPFS."), 1);
+        assert_eq!(at("dht-core/src/key.rs", "/// A key of `N` bytes."), 0);
+        assert_eq!(at("dht-query/tests/graph.rs", "/// The rule of rust-libp2p."), 0);
+        assert_eq!(at("dht-ipfs/src/lib.rs", "/// IPFS."), 0);
     }
 
     #[test]
