@@ -26,23 +26,17 @@ impl Dht<Mainline> {
         self.nodes().filter_map(|node| node.shared.state.socket.as_ref().map(|socket| &socket.rates))
     }
 
-    /// [`Dht::bootstrap`] of every node; what the first that joined has to tell.
+    /// [`Dht::bootstrap`] of every node; what the first that met somebody has to tell. Where nobody was named to any of
+    /// them, that they are alone.
     ///
     /// # Errors
-    /// When none of them joined: why the first did not.
+    /// When none of them met anybody, and somebody was named to one: why it did not.
     pub async fn bootstrap_all(&self) -> Result<BootstrapReport<Mainline>, BootstrapError<Mainline>> {
         let mut joining = Vec::new();
         for node in self.nodes() {
             joining.push(node.bootstrap(Default::default()));
         }
-        let mut failed = None;
-        for outcome in join_all(joining).await {
-            match outcome {
-                Ok(report) => return Ok(report),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        Err(failed.unwrap_or(BootstrapError::Run(RunError::Closed)))
+        together(join_all(joining).await)
     }
 
     /// Ids and tables, for [`Builder::restore`](super::Builder::restore) of the next run.
@@ -71,5 +65,64 @@ impl Dht<Mainline> {
             nodes.push(node.close());
         }
         futures::join!(join_all(pools), join_all(nodes));
+    }
+}
+
+type Joined = Result<BootstrapReport<Mainline>, BootstrapError<Mainline>>;
+
+/// Somebody who was met is worth more than a failure elsewhere: a family may have no network at all. Being alone is worth
+/// less, for it only says that nobody was named.
+fn together(outcomes: Vec<Joined>) -> Joined {
+    let worth = |joined: &Joined| match joined {
+        Ok(report) if !report.alone => 3,
+        Err(BootstrapError::Failed(_)) => 2,
+        Err(BootstrapError::NobodyThere { .. }) => 1,
+        Ok(_) => 0,
+        Err(BootstrapError::Run(_)) => -1,
+    };
+    let best = outcomes.into_iter().rev().max_by_key(worth);
+    best.unwrap_or(Err(BootstrapError::Run(RunError::Closed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dht_routing::BootstrapFailed;
+
+    use super::*;
+
+    fn met(peers: usize) -> Joined {
+        Ok(BootstrapReport { peers, ..BootstrapReport::default() })
+    }
+
+    fn alone() -> Joined {
+        Ok(BootstrapReport { alone: true, ..BootstrapReport::default() })
+    }
+
+    fn nobody() -> Joined {
+        Err(BootstrapError::NobodyThere { asked: 2 })
+    }
+
+    fn mute() -> Joined {
+        Err(BootstrapError::Failed(BootstrapFailed { tried: Vec::new(), took: Duration::from_secs(30) }))
+    }
+
+    #[test]
+    fn one_node_that_met_somebody_is_enough_and_the_first_tells() {
+        for other in [alone, nobody, mute] {
+            assert_eq!(together(vec![other(), met(3), met(4)]), met(3));
+        }
+    }
+
+    #[test]
+    fn who_met_nobody_is_alone_only_where_nobody_was_named() {
+        assert_eq!(together(vec![alone(), alone()]), alone());
+        for failed in [nobody, mute] {
+            assert_eq!(together(vec![alone(), failed()]), failed());
+            assert_eq!(together(vec![failed(), alone()]), failed());
+        }
+        assert_eq!(together(vec![nobody(), mute()]), mute());
+        assert_eq!(together(Vec::new()), Err(BootstrapError::Run(RunError::Closed)));
     }
 }

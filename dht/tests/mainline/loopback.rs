@@ -171,6 +171,12 @@ async fn two_families_are_two_nodes_behind_one_handle() {
         node.bootstrap_all().await.expect("the first node answers on both");
         nodes.push(node);
     }
+    // One family is enough to have joined, whichever.
+    for host in &hosts {
+        let node = both(9).bootstrap([host]).build().await.unwrap();
+        let joined = node.bootstrap_all().await.expect("the first node answers on one");
+        assert!(!joined.alone && joined.peers > 0, "{joined:?}");
+    }
     let how = Announcement { port: Some(7000), seed: false };
     nodes[1].announce(info_hash(1), how).await.expect("others take it");
     let found = nodes[3].get_peers(info_hash(1)).await.unwrap().finish().await.unwrap();
