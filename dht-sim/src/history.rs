@@ -30,6 +30,8 @@ pub(crate) struct Story<O: Overlay> {
     pub(crate) version: u32,
     /// Whether anybody but the publisher ever took it.
     pub(crate) placed: bool,
+    /// The highest version that anybody but the publisher took, and when the first did.
+    newest: (u32, u64),
     /// Who acknowledged whose item.
     holds: BTreeMap<(u32, u32), Hold>,
     /// When the last lease of each writer's version ends.
@@ -53,6 +55,8 @@ pub(crate) struct History<O: Overlay> {
     /// Sync interval of stores that outlive a process.
     durable: Option<u64>,
     sweep: u64,
+    /// Holders of a version beyond which it can be had: one of many may be mute, most of a neighbourhood is not.
+    many: usize,
     /// Whether clocks are right; where they are not, nobody can say what has expired.
     pub(crate) clocks_right: bool,
     /// Whether stores work; where they do not, what they forget is not held against them.
@@ -60,7 +64,7 @@ pub(crate) struct History<O: Overlay> {
 }
 
 impl<O: Overlay> History<O> {
-    pub(crate) fn new(stores: &Stores, sweep_seconds: f64) -> Self {
+    pub(crate) fn new(stores: &Stores, sweep_seconds: f64, k: usize) -> Self {
         Self {
             stories: Vec::new(),
             index: HashMap::new(),
@@ -68,6 +72,7 @@ impl<O: Overlay> History<O> {
             stops: BTreeMap::new(),
             durable: stores.durable.then(|| nanos(seconds_of(stores.sync_interval))),
             sweep: nanos(seconds_of(sweep_seconds)),
+            many: k / 2,
             clocks_right: true,
             stores_right: true,
         }
@@ -84,6 +89,7 @@ impl<O: Overlay> History<O> {
             publisher,
             version: 0,
             placed: false,
+            newest: (0, 0),
             holds: BTreeMap::new(),
             ends: BTreeMap::new(),
         });
@@ -94,7 +100,12 @@ impl<O: Overlay> History<O> {
     pub(crate) fn taken(&mut self, now: u64, taken: &Taken<O>, mark: Mark) {
         let Some(key) = self.index.get(&taken.query) else { return };
         let story = &mut self.stories[*key as usize];
-        story.placed |= taken.holder != story.publisher;
+        if taken.holder != story.publisher {
+            story.placed = true;
+            if mark.version > story.newest.0 {
+                story.newest = (mark.version, now);
+            }
+        }
         let until = now.saturating_add(nanos(taken.lifetime));
         let hold = Hold { version: mark.version, at: now, until };
         story.holds.insert((taken.holder, mark.writer), hold);
@@ -117,7 +128,7 @@ impl<O: Overlay> History<O> {
         }
     }
 
-    /// Nodes that run, hold what stands under a key and are not its publisher.
+    /// Nodes that run, acknowledged what stands under a key and are not its publisher.
     pub(crate) fn holders<'a>(
         &'a self,
         world: &'a World<O>,
@@ -137,8 +148,25 @@ impl<O: Overlay> History<O> {
             .map(|((holder, _), hold)| (*holder, hold.version))
     }
 
-    /// A reader was given these.
-    pub(crate) fn read(&mut self, world: &mut World<O>, reader: u32, key: u32, items: &[O::Item]) {
+    /// How many of these have it, by what their stores say.
+    pub(crate) fn held(&self, world: &World<O>, key: u32) -> u64 {
+        let query = &self.stories[key as usize].query;
+        let has = |(holder, version): &(u32, u32)| {
+            let held = world.held(*holder, query);
+            held.iter().filter_map(|item| world.network().mark(item)).any(|mark| mark.version >= *version)
+        };
+        self.holders(world, key).filter(has).count() as u64
+    }
+
+    /// A reader that began at `started` was given these. Whether it got what had been placed last by then; `None` where that
+    /// cannot be said.
+    pub(crate) fn read(
+        &mut self,
+        world: &mut World<O>,
+        (reader, started): (u32, u64),
+        key: u32,
+        items: &[O::Item],
+    ) -> Option<bool> {
         let now = world.now();
         let mut newest = 0;
         for item in items {
@@ -166,8 +194,7 @@ impl<O: Overlay> History<O> {
             let could = |(holder, version): (u32, u32)| {
                 version >= before && !world.is_cut(reader, holder) && !world.is_cut(holder, reader)
             };
-            // One holder of many may be mute; when most of a neighbourhood has it, it can be had.
-            if self.holders(world, key).filter(|hold| could(*hold)).count() > 10 {
+            if self.holders(world, key).filter(|hold| could(*hold)).count() > self.many {
                 world.violate(Some(reader), ViolationKind::Regressed, || {
                     format!("key {key}: version {newest} after {before}")
                 });
@@ -175,14 +202,17 @@ impl<O: Overlay> History<O> {
         }
         let seen = self.seen.entry((reader, key)).or_default();
         *seen = newest.max(*seen);
+        let (placed, at) = self.stories[key as usize].newest;
+        (newest > 0 && at < started).then_some(newest >= placed)
     }
 
-    /// Whoever acknowledged must have what it acknowledged.
-    pub(crate) fn verify(&self, world: &mut World<O>) {
+    /// Whoever acknowledged must have what it acknowledged. What it has not is told once.
+    pub(crate) fn verify(&mut self, world: &mut World<O>) {
         if !self.clocks_right || !self.stores_right {
             return;
         }
         let now = world.now();
+        let mut missing = Vec::new();
         for (key, story) in self.stories.iter().enumerate() {
             for ((holder, writer), hold) in &story.holds {
                 let due = hold.until > now.saturating_add(SLACK)
@@ -195,11 +225,15 @@ impl<O: Overlay> History<O> {
                 let mut marks = marks.iter().filter_map(|item| world.network().mark(item));
                 let has = marks.any(|mark| mark.writer == *writer && mark.version >= hold.version);
                 if !has && !world.is_crowded(*holder) {
+                    missing.push((key, (*holder, *writer)));
                     world.violate(Some(*holder), ViolationKind::Lost, || {
                         format!("key {key}: version {} of {writer}", hold.version)
                     });
                 }
             }
+        }
+        for (key, hold) in missing {
+            self.stories[key].holds.remove(&hold);
         }
     }
 

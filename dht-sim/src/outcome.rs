@@ -51,6 +51,8 @@ pub struct PhaseOutcome {
     pub traffic: Traffic,
     /// How many of the truly closest peers lookups named; `None` when nobody looked.
     pub recall: Option<f64>,
+    /// Reads of values that brought what had been placed last when they began; `None` when nobody read.
+    pub fresh: Option<f64>,
     /// The network at the end of the span.
     pub state: State,
 }
@@ -159,6 +161,8 @@ pub struct Traffic {
     pub requests: u64,
     /// Requests that failed, as their sender sees it.
     pub failures: u64,
+    /// Of these, those that nobody answered in time.
+    pub timeouts: u64,
 }
 
 impl Traffic {
@@ -171,6 +175,7 @@ impl Traffic {
             doubled: self.doubled - earlier.doubled,
             requests: self.requests - earlier.requests,
             failures: self.failures - earlier.failures,
+            timeouts: self.timeouts - earlier.timeouts,
         }
     }
 }
@@ -189,9 +194,11 @@ pub struct State {
     pub table_min: u64,
     /// Entries of these tables that name a node which is down, as a share.
     pub stale: f64,
+    /// Entries of these tables that name a node which runs and which nobody can dial or ask, as a share.
+    pub misplaced: f64,
     /// What is published and should be found: its publisher is up.
     pub records: u64,
-    /// Of these, what a node that is up holds, other than its publisher.
+    /// Of these, what the store of a node that is up holds, other than its publisher's.
     pub alive: u64,
     /// How many such nodes hold it, on average over those that are alive.
     pub holders: f64,

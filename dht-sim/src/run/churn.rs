@@ -58,14 +58,16 @@ impl<O: Overlay> Run<'_, O> {
         }
     }
 
-    /// A node's first session, or the first gap of one that is not there yet: it is somewhere within.
+    /// A node's first session, or the first gap of one that is not there yet: it is somewhere within. Whoever looks at a
+    /// moment meets long sessions in proportion to their length, so the network begins in the state that it stays in.
     pub(super) fn begin_churn(&mut self, node: u32, churn: &Churn) {
         if node < DOORS || churn.publishers_stay && self.publishers.contains(&node) {
             return;
         }
         let up = self.world.is_up(node);
         let whole = if up { self.session(churn) } else { self.gap(churn) };
-        let rest = (whole as f64 * self.churning.unit()) as u64;
+        let bias = (churn.sigma * churn.sigma).exp();
+        let rest = (whole as f64 * bias * self.churning.unit()) as u64;
         let cue = if up { Cue::Down(node) } else { Cue::Up(node) };
         self.world.cue(self.world.now() + rest, cue.write());
     }

@@ -26,12 +26,20 @@ struct Tally {
     hops: Vec<f64>,
 }
 
+fn mean(sums: &BTreeMap<usize, (f64, u64)>, phase: Option<usize>) -> Option<f64> {
+    let of = sums.iter().filter(|(i, _)| phase.is_none_or(|phase| phase == **i));
+    let (sum, count) = of.fold((0.0, 0), |(sum, count), (_, one)| (sum + one.0, count + one.1));
+    (count > 0).then(|| sum / count as f64)
+}
+
 /// Counts by phase and kind.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     tallies: BTreeMap<(usize, OpKind), Tally>,
     /// Sums of shares and how many there are, by phase.
     recall: BTreeMap<usize, (f64, u64)>,
+    /// Reads that brought the newest, and how many there are, by phase.
+    fresh: BTreeMap<usize, (f64, u64)>,
     /// Lookups, reads and writes that ended well, and those that did not.
     pub(super) ended: (u64, u64),
 }
@@ -63,11 +71,20 @@ impl Collector {
         recall.1 += 1;
     }
 
+    pub(super) fn freshness(&mut self, phase: usize, newest: bool) {
+        let fresh = self.fresh.entry(phase).or_default();
+        fresh.0 += f64::from(newest);
+        fresh.1 += 1;
+    }
+
     /// Of one phase, or of all.
     pub(super) fn recall(&self, phase: Option<usize>) -> Option<f64> {
-        let of = self.recall.iter().filter(|(i, _)| phase.is_none_or(|phase| phase == **i));
-        let (sum, count) = of.fold((0.0, 0), |(sum, count), (_, one)| (sum + one.0, count + one.1));
-        (count > 0).then(|| sum / count as f64)
+        mean(&self.recall, phase)
+    }
+
+    /// Of one phase, or of all.
+    pub(super) fn fresh(&self, phase: Option<usize>) -> Option<f64> {
+        mean(&self.fresh, phase)
     }
 
     /// Of one phase, or of all.

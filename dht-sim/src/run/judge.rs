@@ -5,7 +5,7 @@ use dht_core::Overlay;
 use super::{Run, collect::Result as OpResult};
 use crate::{
     dice::Dice,
-    outcome::{OpKind, Outcome, PhaseOutcome, Sample, State, Traffic, Verdict, ViolationKind},
+    outcome::{OpKind, Outcome, PhaseOutcome, Sample, State, Traffic, Verdict},
     scenario::{Check, Measure},
 };
 
@@ -34,7 +34,7 @@ impl<O: Overlay> Run<'_, O> {
                 continue;
             }
             records += 1;
-            let held = self.history.holders(&self.world, key).count() as u64;
+            let held = self.history.held(&self.world, key);
             alive += u64::from(held > 0);
             holders += held;
         }
@@ -44,6 +44,7 @@ impl<O: Overlay> Run<'_, O> {
             table_fill: tables.fill,
             table_min: tables.min,
             stale: tables.stale,
+            misplaced: tables.misplaced,
             records,
             alive,
             holders: if alive > 0 { holders as f64 / alive as f64 } else { 0.0 },
@@ -51,7 +52,7 @@ impl<O: Overlay> Run<'_, O> {
     }
 
     pub(super) fn begin_spans(&mut self) {
-        self.spans = vec![Span { before: Traffic::default(), ..Span::default() }];
+        self.spans = vec![Span { before: self.world.traffic, ..Span::default() }];
         self.told = self.world.violations.len();
         self.last_sample = (self.world.traffic, self.collector.ended, self.world.events);
     }
@@ -87,6 +88,7 @@ impl<O: Overlay> Run<'_, O> {
         self.last_sample = (self.world.traffic, self.collector.ended, self.world.events);
         self.watch.sampled(&sample, self.scenario.duration);
         self.samples.push(sample);
+        self.history.verify(&mut self.world);
         self.history.tidy(self.world.now());
         self.tell_violations();
     }
@@ -102,10 +104,8 @@ impl<O: Overlay> Run<'_, O> {
         self.end_span();
         self.history.verify(&mut self.world);
         self.world.audit_stores();
-        if self.history.clocks_right {
-            for (node, op) in self.world.overdue(self.patience) {
-                self.world.violate(Some(node), ViolationKind::Overdue, || format!("{op:?}"));
-            }
+        for (node, op) in self.world.running() {
+            self.world.judge_deadline(node, op, self.patience);
         }
         for op in self.world.unfinished() {
             let phase = self.phase_of(op.started);
@@ -119,8 +119,12 @@ impl<O: Overlay> Run<'_, O> {
             from: 0.0,
             until,
             operations: self.collector.operations(None),
-            traffic: self.world.traffic,
+            traffic: self
+                .world
+                .traffic
+                .since(&self.spans.first().map(|span| span.before).unwrap_or_default()),
             recall: self.collector.recall(None),
+            fresh: self.collector.fresh(None),
             state,
         };
         let phases = self.scenario.phases.iter().enumerate().filter_map(|(i, phase)| {
@@ -132,6 +136,7 @@ impl<O: Overlay> Run<'_, O> {
                 operations: self.collector.operations(Some(i + 1)),
                 traffic: span.traffic,
                 recall: self.collector.recall(Some(i + 1)),
+                fresh: self.collector.fresh(Some(i + 1)),
                 state: span.state,
             })
         });
@@ -156,25 +161,38 @@ impl<O: Overlay> Run<'_, O> {
 }
 
 fn judge(outcome: &Outcome, check: &Check) -> Verdict {
-    let measured = measure(outcome, check);
+    let measured = measured(outcome, check);
     let within =
         |x: f64| check.at_least.is_none_or(|least| x >= least) && check.at_most.is_none_or(|most| x <= most);
     Verdict { check: check.clone(), measured, ok: measured.is_some_and(within) }
 }
 
-fn measure(outcome: &Outcome, check: &Check) -> Option<f64> {
-    let phase = match &check.phase {
-        None => &outcome.total,
-        Some(name) => outcome.phases.iter().find(|phase| phase.name == *name)?,
-    };
+/// What a check looks at: a measure of a phase, or its ratio to the same measure of another one.
+fn measured(outcome: &Outcome, check: &Check) -> Option<f64> {
+    let named = |name: &String| outcome.phases.iter().find(|phase| phase.name == *name);
+    let phase = check.phase.as_ref().map_or(Some(&outcome.total), named)?;
+    let value = measure(outcome, phase, check.measure)?;
+    let Some(other) = &check.relative_to else { return Some(value) };
+    let base = measure(outcome, named(other)?, check.measure)?;
+    (base > 0.0).then_some(value / base)
+}
+
+fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<f64> {
     let of = |kind: OpKind| phase.operations(kind);
-    match check.measure {
+    match measure {
         Measure::Success { of: kind } => of(kind)?.success(),
         Measure::Requests { of: kind } => of(kind).map(|ops| ops.requests.p50),
         Measure::Hops { of: kind } => of(kind).map(|ops| ops.hops.p50),
         Measure::Latency { of: kind } => of(kind).map(|ops| ops.latency.p50),
         Measure::LatencyP99 { of: kind } => of(kind).map(|ops| ops.latency.p99),
         Measure::Recall => phase.recall,
+        Measure::Fresh => phase.fresh,
+        Measure::Holders => (phase.state.records > 0).then_some(phase.state.holders),
+        Measure::Misplaced => Some(phase.state.misplaced),
+        Measure::SmallestTable => Some(phase.state.table_min as f64),
+        Measure::Timeouts => (phase.traffic.requests > 0)
+            .then(|| phase.traffic.timeouts as f64 / phase.traffic.requests as f64),
+        Measure::Count { of: kind } => Some(of(kind).map_or(0.0, |ops| ops.succeeded as f64)),
         Measure::RecordsAlive => {
             (phase.state.records > 0).then(|| phase.state.alive as f64 / phase.state.records as f64)
         }

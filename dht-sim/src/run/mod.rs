@@ -165,6 +165,7 @@ impl<'a, O: Overlay> Run<'a, O> {
                 OpResult::Ended { ok, requests: None, hops: None }
             }
             Some(Ended::Query(finished)) => {
+                self.world.judge_deadline(node, op, self.patience);
                 let ok = match op.kind {
                     OpKind::Lookup => matches!(finished.reason, Reason::Complete | Reason::Enough),
                     OpKind::Put | OpKind::Provide | OpKind::Republish => !finished.receipt.stored.is_empty(),

@@ -38,7 +38,7 @@ impl<'a, O: Overlay> Run<'a, O> {
         let sweep = scenario.engine.sweep_interval.unwrap_or(600.0);
         Ok(Self {
             world: World::new(network, settings),
-            history: History::new(&scenario.stores, sweep),
+            history: History::new(&scenario.stores, sweep, parts.queries.k),
             collector: Collector::default(),
             origin: 0,
             k: parts.queries.k,

@@ -127,7 +127,12 @@ impl<O: Overlay> Run<'_, O> {
                 self.world.retry_announcing(node, &query, &slot);
             }
             OpKind::Get | OpKind::FindProviders => {
-                self.history.read(&mut self.world, node, op.key, &finished.items);
+                let reader = (node, op.started);
+                let fresh = self.history.read(&mut self.world, reader, op.key, &finished.items);
+                if let Some(newest) = fresh.filter(|_| op.kind == OpKind::Get) {
+                    let phase = self.phase_of(op.started);
+                    self.collector.freshness(phase, newest);
+                }
             }
             _ => {}
         }

@@ -98,13 +98,13 @@ impl Scenario {
     /// Expects at least so much over the whole run.
     #[must_use]
     pub fn at_least(self, measure: Measure, least: f64) -> Self {
-        self.check(Check { measure, phase: None, at_least: Some(least), at_most: None })
+        self.check(Check { at_least: Some(least), ..Check::of(measure) })
     }
 
     /// Expects at most so much over the whole run.
     #[must_use]
     pub fn at_most(self, measure: Measure, most: f64) -> Self {
-        self.check(Check { measure, phase: None, at_least: None, at_most: Some(most) })
+        self.check(Check { at_most: Some(most), ..Check::of(measure) })
     }
 
     /// Adds an expectation.

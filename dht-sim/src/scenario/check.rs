@@ -15,12 +15,28 @@ pub struct Check {
     /// Of which phase; `None` for the whole run.
     #[cfg_attr(feature = "serde", serde(default))]
     pub phase: Option<String>,
+    /// Divided by the same measure of this phase.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub relative_to: Option<String>,
     /// The least that is right.
     #[cfg_attr(feature = "serde", serde(default))]
     pub at_least: Option<f64>,
     /// The most that is right.
     #[cfg_attr(feature = "serde", serde(default))]
     pub at_most: Option<f64>,
+}
+
+impl Check {
+    /// A measure of the whole run, without bounds yet.
+    pub fn of(measure: Measure) -> Self {
+        Self { measure, phase: None, relative_to: None, at_least: None, at_most: None }
+    }
+
+    /// The same of one phase.
+    #[must_use]
+    pub fn in_phase(self, phase: &str) -> Self {
+        Self { phase: Some(phase.to_owned()), ..self }
+    }
 }
 
 /// What is measured.
@@ -56,19 +72,37 @@ pub enum Measure {
         /// Which operations.
         of: OpKind,
     },
+    /// How many operations did what was asked.
+    Count {
+        /// Which operations.
+        of: OpKind,
+    },
     /// How many of the truly closest peers lookups named.
     Recall,
+    /// Reads of values that brought what had been placed last when they began, of those that brought anything.
+    Fresh,
     /// Published records that a live node holds at the end, of those whose publisher is up.
     RecordsAlive,
+    /// Live nodes that hold a published record at the end, on average over those that are alive.
+    Holders,
     /// Peers in a table at the end, on average.
     TableFill,
+    /// Peers in the smallest table at the end.
+    SmallestTable,
     /// Entries of tables that name a node which is down, at the end.
     StaleEntries,
+    /// Entries of tables that name a node which runs and which nobody can dial or ask, at the end.
+    Misplaced,
+    /// Requests that nobody answered in time, of all.
+    Timeouts,
     /// Messages per node and second.
     MessageRate,
     /// Violations of invariants and histories; of the whole run.
     Violations,
 }
+
+/// Faults, phases and checks that a scenario may have of each.
+const MANY: usize = 1000;
 
 /// Why a scenario cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -99,6 +133,7 @@ impl Scenario {
         let share = |field: &str, x: f64| require((0.0..=1.0).contains(&x), field, "from 0 to 1");
         let span = |field: &str, x: f64| require((0.0..=1e9).contains(&x), field, "from 0 to 1e9 seconds");
         let rate = |field: &str, x: f64| require((0.0..=1e6).contains(&x), field, "from 0 to 1e6 per second");
+        require(self.name.len() <= 200, "name", "at most 200 bytes")?;
         require((2..1 << 24).contains(&self.nodes), "nodes", "from 2 to 16,777,215")?;
         span("duration", self.duration)?;
         require(self.sample_interval >= 1.0, "sample_interval", "at least 1 second")?;
@@ -122,6 +157,7 @@ impl Scenario {
             require((0.0..=5.0).contains(&churn.sigma), "churn.sigma", "from 0 to 5")?;
             share("churn.crashes", churn.crashes)?;
         }
+        self.validate_size()?;
         let work = &self.workload;
         require(work.values <= 1 << 24, "workload.values", "at most 2^24")?;
         require(work.providers <= 1 << 24, "workload.providers", "at most 2^24")?;
@@ -130,6 +166,9 @@ impl Scenario {
         rate("workload.reads", work.reads)?;
         rate("workload.lookups", work.lookups)?;
         require((0.0..=10.0).contains(&work.zipf), "workload.zipf", "from 0 to 10")?;
+        require(self.faults.len() <= MANY, "faults", "at most 1,000")?;
+        require(self.phases.len() <= MANY, "phases", "at most 1,000")?;
+        require(self.checks.len() <= MANY, "checks", "at most 1,000")?;
         for fault in &self.faults {
             let field = |rest: &str| format!("faults.{}.{rest}", fault.what.name());
             span(&field("at"), fault.at)?;
@@ -146,6 +185,18 @@ impl Scenario {
             last = phase.from;
         }
         self.checks.iter().try_for_each(|check| self.validate_check(check))
+    }
+
+    /// How many nodes there ever can be: those of the start, those that churn holds back, and crowds.
+    fn validate_size(&self) -> Result<(), Invalid> {
+        let absent = self.churn.map_or(0.0, |churn| churn.median_gap / churn.median_session);
+        let mut places = f64::from(self.nodes) * (1.0 + absent);
+        for fault in &self.faults {
+            if let super::What::Crowd { share, .. } = fault.what {
+                places *= 1.0 + share.max(0.0);
+            }
+        }
+        require(places < f64::from(1 << 24), "nodes", "fewer than 16,777,216 with all that come later")
     }
 
     fn validate_fault(&self, what: &super::What, field: &dyn Fn(&str) -> String) -> Result<(), Invalid> {
@@ -173,6 +224,8 @@ impl Scenario {
     fn validate_check(&self, check: &Check) -> Result<(), Invalid> {
         let named = |name: &String| self.phases.iter().any(|phase| phase.name == *name);
         require(check.phase.as_ref().is_none_or(named), "checks.phase", "the name of a phase")?;
+        let other = check.relative_to.as_ref().is_none_or(named);
+        require(other, "checks.relative_to", "the name of a phase")?;
         let bounded = check.at_least.is_some() || check.at_most.is_some();
         require(bounded, "checks", "`at_least` or `at_most`")?;
         let recalls = check.measure != Measure::Recall || self.workload.recall;
@@ -192,7 +245,7 @@ fn links(field: &str, links: &crate::link::Links) -> Result<(), Invalid> {
         |name: &str, x: f64| require((0.0..=1e6).contains(&x), &format!("{field}.{name}"), "from 0 to 1e6");
     share("loss", links.loss)?;
     share("duplicate", links.duplicate)?;
-    times("jitter", links.jitter)?;
+    require((0.0..=5.0).contains(&links.jitter), &format!("{field}.jitter"), "from 0 to 5")?;
     match links.latency {
         Latency::Constant { ms } => times("latency.ms", ms)?,
         Latency::Lognormal { median_ms, sigma } => {
@@ -203,8 +256,12 @@ fn links(field: &str, links: &crate::link::Links) -> Result<(), Invalid> {
     }
     if let Some(burst) = links.burst {
         share("burst.loss", burst.loss)?;
-        let positive = burst.every > 0.0 && burst.lasts > 0.0;
-        require(positive, &format!("{field}.burst"), "times above 0")?;
+        let right = |x: f64| x > 0.0 && x <= 1e9;
+        require(
+            right(burst.every) && right(burst.lasts),
+            &format!("{field}.burst"),
+            "times above 0, up to 1e9 seconds",
+        )?;
     }
     if let Some(reorder) = links.reorder {
         share("reorder.share", reorder.share)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dht_core::{Mono, Observation, Overlay};
+use dht_core::{Failure, Mono, Observation, Overlay};
 use dht_protocol::{Event as NodeEvent, Node, Output};
 use dht_records::Store;
 use dht_routing::Event as TableEvent;
@@ -25,7 +25,10 @@ impl<O: Overlay> World<O> {
                 // The transport has nothing to free; a late answer is the node's to ignore.
                 Output::Forget(_) => {}
                 Output::Event(event) => self.on_event(i, &mut node, event),
-                Output::Observed(Observation::RequestFailed { .. }) => self.traffic.failures += 1,
+                Output::Observed(Observation::RequestFailed { why, .. }) => {
+                    self.traffic.failures += 1;
+                    self.traffic.timeouts += u64::from(why == Failure::Timeout);
+                }
                 Output::Observed(_) => {}
                 Output::Wait(until) => {
                     waits = until;
@@ -81,6 +84,7 @@ impl<O: Overlay> World<O> {
             return;
         }
         if let Some(node) = member.node.take() {
+            self.events += 1;
             self.settle(i, node);
         }
     }

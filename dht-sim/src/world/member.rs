@@ -105,6 +105,11 @@ impl<O: Overlay> Member<O> {
         self.extra.get_or_insert_with(Box::default)
     }
 
+    /// Whether its clock was right all the time.
+    pub(crate) fn has_right_clock(&self) -> bool {
+        self.extra.as_ref().is_none_or(|extra| extra.clock.is_none())
+    }
+
     pub(crate) fn slow(&self) -> u64 {
         self.extra.as_ref().map_or(0, |extra| extra.slow)
     }

@@ -192,14 +192,15 @@ impl<O: Overlay> World<O> {
             return Step::Nothing;
         };
         self.now = at;
-        self.events += 1;
         match event {
             Event::Packet(handle) => match self.packets.take(handle) {
                 Packet::Request { from, to, life, id, request } => {
+                    self.events += 1;
                     self.note(1, u64::from(from) << 32 | u64::from(to), id.0);
                     self.on_request(from, to, life, id, request);
                 }
                 Packet::Answer { from, to, life, id, result } => {
+                    self.events += 1;
                     let size =
                         result.as_ref().map_or(u64::MAX, |r| (r.closer.len() + r.items.len() * 64) as u64);
                     self.note(2, u64::from(from) << 32 | u64::from(to), id.0 ^ size << 40);
@@ -213,6 +214,7 @@ impl<O: Overlay> World<O> {
                 }
             }
             Event::Sweep(node) => {
+                self.events += 1;
                 self.note(4, node.into(), 0);
                 self.sweep(node);
             }
@@ -251,10 +253,20 @@ impl<O: Overlay> World<O> {
         }
     }
 
-    /// Operations that run longer than any may, and end when.
-    pub(crate) fn overdue(&self, limit: u64) -> Vec<(u32, Op)> {
-        let late = |op: &Op| self.now.saturating_sub(op.started) > limit;
-        self.running.iter().filter(|(_, op)| late(op)).map(|((node, ..), op)| (*node, *op)).collect()
+    /// Notes an operation that takes longer than any may. Whose clock was ever wrong or stood still cannot be held to true
+    /// time.
+    pub(crate) fn judge_deadline(&mut self, node: u32, op: Op, limit: u64) {
+        let took = self.now.saturating_sub(op.started);
+        if took > limit && self.members[node as usize].has_right_clock() {
+            self.violate(Some(node), ViolationKind::Overdue, || {
+                format!("{op:?}, {} s", took / 1_000_000_000)
+            });
+        }
+    }
+
+    /// Operations of callers that still run, by node.
+    pub(crate) fn running(&self) -> Vec<(u32, Op)> {
+        self.running.iter().map(|((node, ..), op)| (*node, *op)).collect()
     }
 
     /// Operations that still run.

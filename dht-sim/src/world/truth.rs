@@ -15,6 +15,7 @@ pub(crate) struct Tables {
     pub(crate) fill: f64,
     pub(crate) min: u64,
     pub(crate) stale: f64,
+    pub(crate) misplaced: f64,
 }
 
 impl<O: Overlay> World<O> {
@@ -43,20 +44,25 @@ impl<O: Overlay> World<O> {
         let mut some = up.to_vec();
         dice.draw(LOOKED_AT, &mut some);
         some.truncate(LOOKED_AT);
-        let (mut entries, mut stale, mut min) = (0u64, 0u64, u64::MAX);
+        let (mut entries, mut stale, mut misplaced, mut min) = (0u64, 0u64, 0u64, u64::MAX);
         for i in &some {
             let Some(node) = &self.members[*i as usize].node else { continue };
             let table = node.routing();
             let len = table.len() as u64;
-            let (limit, most) = (table.config().max_size, node.routing().len());
+            let limit = table.config().max_size as u64;
             entries += len;
             min = min.min(len);
-            stale += table
-                .iter()
-                .filter(|entry| self.network.locate(entry.contact).is_none_or(|peer| !self.is_up(peer)))
-                .count() as u64;
-            if most > limit {
-                self.violate(Some(*i), ViolationKind::Bound, || format!("{most} peers, {limit} allowed"));
+            for entry in table.iter() {
+                match self.network.locate(entry.contact).filter(|peer| self.is_up(*peer)) {
+                    None => stale += 1,
+                    Some(peer) => {
+                        let role = self.role(peer);
+                        misplaced += u64::from(role.nat || !role.serves);
+                    }
+                }
+            }
+            if len > limit {
+                self.violate(Some(*i), ViolationKind::Bound, || format!("{len} peers, {limit} allowed"));
             }
         }
         let count = some.len().max(1) as f64;
@@ -64,6 +70,7 @@ impl<O: Overlay> World<O> {
             fill: entries as f64 / count,
             min: if some.is_empty() { 0 } else { min },
             stale: stale as f64 / (entries as f64).max(1.0),
+            misplaced: misplaced as f64 / (entries as f64).max(1.0),
         }
     }
 
@@ -76,12 +83,17 @@ impl<O: Overlay> World<O> {
 
     /// Checks that no store holds more than it may; says how many records all hold.
     pub(crate) fn audit_stores(&mut self) -> u64 {
-        let limit = self.stores.max_records.unwrap_or(self.network.memory().max_records).max(1);
+        let memory = self.network.memory();
+        let limit = self.stores.max_records.unwrap_or(memory.max_records).max(1);
         let mut records = 0;
         for i in 0..self.len() {
             let Some(store) = self.members[i as usize].store.clone() else { continue };
             let Some(Ok(statistics)) = now_or_never(store.statistics()) else { continue };
             records += statistics.records as u64;
+            if statistics.bytes > memory.max_bytes {
+                let (bytes, limit) = (statistics.bytes, memory.max_bytes);
+                self.violate(Some(i), ViolationKind::Bound, || format!("{bytes} bytes, {limit} allowed"));
+            }
             if statistics.records > limit {
                 let records = statistics.records;
                 self.violate(Some(i), ViolationKind::Bound, || format!("{records} records, {limit} allowed"));

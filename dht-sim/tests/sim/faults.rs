@@ -80,10 +80,8 @@ fn the_doors_may_close_for_a_while() {
         .phase("down", 0.0)
         .phase("back", 300.0)
         .check(Check {
-            measure: Measure::Success { of: OpKind::Get },
-            phase: Some("back".into()),
             at_least: Some(0.99),
-            at_most: None,
+            ..Check::of(Measure::Success { of: OpKind::Get }).in_phase("back")
         });
     let outcome = passes(&scenario);
     assert_eq!(outcome.phases[1].state.up, 60 + 11, "a fifth of those that were up");
@@ -115,7 +113,7 @@ fn what_is_wrong_is_named() {
         wrong(busy(OverlayKind::Compact, 9).fault(1.0, What::Exit { share: 2.0 }))
             .contains("faults.exit.share")
     );
-    let check = Check { measure: Measure::Recall, phase: Some("x".into()), at_least: None, at_most: None };
+    let check = Check::of(Measure::Recall).in_phase("x");
     assert!(wrong(busy(OverlayKind::Compact, 9).check(check)).contains("checks.phase"));
     let mut scenario = busy(OverlayKind::Compact, 9);
     scenario.engine.k = Some(0);
