@@ -54,7 +54,7 @@ impl Bloom {
         let zeros: u32 = self.0.iter().map(|byte| byte.count_zeros()).sum();
         let m = BITS as f64;
         // The last zero of a full filter is made up: the logarithm of none is not a number.
-        (f64::from(zeros.max(1)) / m).ln() / (HASHES * (1.0 - 1.0 / m).ln())
+        (m / f64::from(zeros.max(1))).ln() / (-HASHES * (1.0 - 1.0 / m).ln())
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_scale_are_numbers() {
-        assert_eq!(Bloom::new().estimate(), 0.0);
+        assert_eq!(Bloom::new().estimate().to_bits(), 0, "not even a negative zero");
         let full = Bloom::from_bytes([0xff; 256]).estimate();
         assert!((7_800.0..7_810.0).contains(&full), "{full}");
         let mut one = Bloom::new();

@@ -36,7 +36,8 @@ pub async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         let json =
             json!({ "info_hash": info_hash.to_string(), "seeds": seeds, "peers": peers, "answers": answers });
         output.say(&json, || {
-            format!("{info_hash}  about {seeds:.0} seeds and {peers:.0} others, by {answers} filters")
+            let filters = if answers == 1 { "filter" } else { "different filters" };
+            format!("{info_hash}  about {seeds:.0} seeds and {peers:.0} others, by {answers} {filters}")
         })?;
     }
     client.close().await;
