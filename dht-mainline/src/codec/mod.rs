@@ -208,7 +208,11 @@ impl DatagramCodec<Mainline> for KrpcCodec {
             Ok(response) => self.answer(to, question, response, room, out),
             Err(refusal) => {
                 if let Some(reject) = reject(refusal) {
+                    let before = out.len();
                     self.refuse(question.tid(), reject, out);
+                    if out.len() - before > room.bytes {
+                        out.truncate(before);
+                    }
                 }
             }
         }

@@ -255,6 +255,14 @@ fn who_is_read_only_says_so_and_refuses_nothing() {
     assert!(out.is_empty());
     codec.encode_answer(asker(), &question, Err(Conflict::Unexpected.into()), FULL, &mut out);
     assert!(matches!(krpc::decode(&out).unwrap().body, Body::Reject(Reject { code: 301, .. })));
+    // A refusal keeps to its room like everything else.
+    let length = out.len();
+    for (bytes, written) in [(length, length), (length - 1, 0)] {
+        out.clear();
+        let room = Room { bytes, stored: false };
+        codec.encode_answer(asker(), &question, Err(Conflict::Unexpected.into()), room, &mut out);
+        assert_eq!(out.len(), written);
+    }
 }
 
 #[test]
