@@ -179,7 +179,7 @@ fn compact(data: &[u8]) {
     assert_eq!(Peers::new(&written).expect("it was written here").to_vec(), peers);
 }
 
-fn link(magnet: &Magnet) {
+pub(crate) fn link(magnet: &Magnet) {
     assert!(magnet.wanted().is_some() && magnet.info_hashes().count() > 0);
     let text = magnet.to_string();
     // Its own form may be longer than any link that is read.

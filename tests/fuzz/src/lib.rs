@@ -6,8 +6,10 @@
 pub mod addresses;
 pub mod bencode;
 pub mod codec;
+pub mod files;
 mod input;
 pub mod krpc;
+pub mod mainline_node;
 pub mod metadata;
 pub mod node;
 #[allow(dead_code, reason = "the codec target leaves the peers of a message as bytes")]

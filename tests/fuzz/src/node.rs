@@ -256,7 +256,7 @@ impl<O: Small> Run<O> {
             5 => {
                 let to = input.byte();
                 if to != LOCAL {
-                    let id = self.node.ping(self.now, at(to), Duration::from_secs(5));
+                    let id = self.node.ask(self.now, at(to), Request::Ping, Duration::from_secs(5));
                     self.pings.entry(id).or_default();
                 }
             }

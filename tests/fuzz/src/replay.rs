@@ -23,4 +23,4 @@ macro_rules! replay {
         })*
     };
 }
-replay!(codec records addresses node store bencode krpc metadata);
+replay!(codec records addresses node store bencode krpc metadata mainline_node files);

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use dht_core::Key;
+use dht_core::{Contact, Key};
 use dht_mainline::{
-    InfoHash, NodeId,
+    Endpoint, InfoHash, NodeId, SavedState, SavedTable,
     bencode::{Canonical, Limits},
     compact::{Family, Nodes, Peers},
     krpc::{Body, Call, Message, Query, Reject, Reply, Samples, Scrape, Signed, Want, code},
@@ -87,6 +87,63 @@ pub fn scripts() -> Vec<Vec<u8>> {
     all.push([&[2, 0x21, 3, 1, 0, 11][..], &[8; 40]].concat());
     all.push(vec![2, 1, 3, 1, 0, 11, 10, 1, 20, b'd', b'e', 6, 0, 7, 3, 5]);
     all.push(vec![8, 1, 3, 1, 0, 11, 4, 0, 3, 0, 7, 4, 2, 5, 1, 1]);
+    all
+}
+
+/// Torrents, links and saved tables.
+pub fn files() -> Vec<Vec<u8>> {
+    let infos: [&[u8]; 3] = [
+        b"d6:lengthi3e4:name5:a.txt12:piece lengthi16384e6:pieces20:abcdefghij0123456789e",
+        b"d12:meta versioni2e4:name1:\xff6:pieces0:e",
+        b"d9:file treed1:ad0:d6:lengthi3eeee12:meta versioni2e4:name1:ae",
+    ];
+    let mut all: Vec<Vec<u8>> = LINKS.iter().map(|text| text.as_bytes().to_vec()).collect();
+    for info in infos {
+        all.extend([info.to_vec(), [b"d8:announce3:url4:info", info, b"4:spam0:e"].concat()]);
+    }
+    let contact = |n: u8, addr: SocketAddr| Contact::new(NodeId([n; 20]), Endpoint::from(addr));
+    let v4 = (0..3).map(|n| contact(n, ([9, 8, 7, n], 6881).into())).collect();
+    let v6 = vec![contact(9, ([0x2a00, 0, 0, 0, 0, 0, 0, 1], 6881).into())];
+    let tables = [(Family::V4, v4), (Family::V6, v6)]
+        .map(|(family, contacts)| SavedTable { family, id: NodeId([7; 20]), contacts })
+        .to_vec();
+    let saved = SavedState { tables }.encode();
+    all.push(saved[8..saved.len() - 4].to_vec());
+    all.push(saved);
+    all
+}
+
+/// Conversations with a whole node, as scripts of that target: who is let store, stores, and is asked for it; who joins,
+/// is told of others, asks them and believes some of what they say.
+pub fn conversations() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for item in 0..17u8 {
+        let get = [0, 8, item, 7, 255, 0];
+        let put = [0, 8, item, 8, 0, 0];
+        all.push([get, put, [0, 9, item, 7, 255, 0], [0, 8, item | 128, 9, 0, 0]].concat());
+    }
+    for swarm in 64..72u8 {
+        let announce = [0, 8, swarm, 4, 0, 0];
+        let get = |who, what| [0, who, what, 3, 255, 0];
+        all.push(
+            [get(8, swarm), announce, get(12, swarm), get(12, swarm & 7), [0, 12, 0, 10, 255, 0]].concat(),
+        );
+    }
+    for what in 0..9u8 {
+        let mut script = vec![16, 9, 0, 4, 8, 12, 16, 20];
+        for round in 0..12u8 {
+            // Four more that are said to be there, a token, an item or peers, and where the answerer sees us.
+            let more = [4, 30 + round * 16, 34 + round * 16, 40 + round * 4, 90 - round * 4];
+            let held = [what, [1, 3, 5, 13, 17][usize::from(what % 5)]];
+            script
+                .extend([&[7, round, 30][..], &held, &more, &[2, 77, 78, 255, 16 * (what % 3), 0]].concat());
+            if round % 4 == 1 {
+                script.extend([16, what % 9, 4 * what, 22]);
+            }
+        }
+        script.extend([22; 4]);
+        all.push(script);
+    }
     all
 }
 
