@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    config, demo, find, ipns, join, keygen, lookup, mainline, node, output::Output, ping, provide, value,
+    config, demo, find, ipns, join, keygen, lookup, mainline, node, output::Output, ping, provide, sim, value,
 };
 
 /// Run a node of the IPFS DHT or of BitTorrent Mainline, or ask their networks one question.
@@ -55,6 +55,8 @@ pub enum Command {
     /// The DHT of BitTorrent: run a node, or ask it one question
     #[command(subcommand)]
     Mainline(mainline::Command),
+    /// Run a scenario in a simulated network of thousands of nodes, and say what came of it
+    Sim(sim::Args),
     /// Make a new identity
     Keygen(keygen::Args),
     /// Show or check the options
@@ -84,6 +86,8 @@ impl Cli {
             Command::Ping(args) => ping::ping(args, &options, output).await,
             Command::Id(args) => ping::id(args, &options, output).await,
             Command::Mainline(command) => mainline::run(command, &options, output).await,
+            // It keeps the processors busy; nothing else runs meanwhile.
+            Command::Sim(args) => sim::run(&args, output),
             Command::Keygen(args) => keygen::run(&args, output),
             Command::Config(command) => config::run(command, &options, output),
             Command::Completions { shell } => {

@@ -19,6 +19,7 @@ mod output;
 mod ping;
 mod provide;
 mod signals;
+mod sim;
 mod text;
 mod value;
 

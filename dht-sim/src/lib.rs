@@ -7,6 +7,7 @@ mod link;
 mod network;
 mod outcome;
 mod queue;
+mod report;
 mod run;
 mod scenario;
 mod store;
@@ -23,6 +24,7 @@ pub use outcome::{
     ViolationKind,
 };
 pub use queue::Queue;
+pub use report::report;
 pub use run::{Happening, Watch, Watching, simulate};
 pub use scenario::{
     Check, Churn, Fault, Invalid, Measure, OverlayKind, Phase, Population, Scenario, Start, What, Workload,

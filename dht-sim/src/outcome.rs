@@ -81,6 +81,19 @@ impl OpKind {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::Join, Self::Lookup, Self::Put, Self::Get, Self::Provide, Self::FindProviders, Self::Republish];
+
+    /// Its name in snake case, as scenario files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Lookup => "lookup",
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::Provide => "provide",
+            Self::FindProviders => "find_providers",
+            Self::Republish => "republish",
+        }
+    }
 }
 
 /// Operations of one kind.

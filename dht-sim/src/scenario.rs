@@ -5,6 +5,7 @@
 mod build;
 mod check;
 mod fault;
+mod words;
 
 use crate::{link::Links, network::Engine, store::Stores};
 
@@ -71,7 +72,7 @@ pub enum OverlayKind {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)
+    serde(rename_all = "snake_case", deny_unknown_fields)
 )]
 pub enum Start {
     /// Every table holds what a long life would have brought it: up to k random peers of each prefix. Nothing is sent.

@@ -7,6 +7,7 @@
 
 mod harness;
 mod mainline;
+mod sim;
 
 use std::{
     fs,

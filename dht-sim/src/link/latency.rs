@@ -7,7 +7,7 @@ use crate::dice::{Quantiles, hash, unit};
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)
+    serde(rename_all = "snake_case", deny_unknown_fields)
 )]
 pub enum Latency {
     /// All alike.

@@ -44,7 +44,7 @@ impl Check {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)
+    serde(rename_all = "snake_case", deny_unknown_fields)
 )]
 pub enum Measure {
     /// Operations that did what was asked, of those that ended.

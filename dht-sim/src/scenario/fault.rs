@@ -20,7 +20,7 @@ pub struct Fault {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)
+    serde(rename_all = "snake_case", deny_unknown_fields)
 )]
 pub enum What {
     /// The nodes fall apart into sides of these proportions that do not hear of one another. Passes.

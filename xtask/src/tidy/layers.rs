@@ -23,7 +23,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("dht", 4, &["dht-config", "dht-net", "dht-ipfs", "dht-mainline", "dht-metrics"]),
     ("dht-sim", 4, &["dht-net", "dht-ipfs", "dht-mainline", "dht-metrics"]),
     ("dht-http", 5, &["dht"]),
-    ("dht-cli", 6, &["dht", "dht-http"]),
+    ("dht-cli", 6, &["dht", "dht-http", "dht-sim"]),
     ("xtask", 0, &[]),
 ];
 

@@ -1,0 +1,213 @@
+//! Following runs while they run: a progress bar, a log of everything that happens, the story of one node or key.
+
+use std::{
+    fs::File,
+    io::{BufWriter, IsTerminal, Write, stderr},
+    path::Path,
+    str::FromStr,
+    sync::Mutex,
+};
+
+use anyhow::{Context, anyhow};
+use dht_sim::{Happening, OpKind, Sample, Scenario, Violation, Watch};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::output::{Output, lenient, merged};
+
+/// Steps of the bar that one run takes.
+const STEPS: u64 = 1000;
+
+/// Whose story is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A node's.
+    Node(u32),
+    /// A key's.
+    Key(u32),
+}
+
+impl FromStr for Subject {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, make): (_, fn(u32) -> Self) = match text.strip_prefix("key:") {
+            Some(key) => (key, Self::Key),
+            None => (text.strip_prefix("node:").unwrap_or(text), Self::Node),
+        };
+        number.parse().map(make).map_err(|_| "a node such as `17`, or a key such as `key:7`".to_owned())
+    }
+}
+
+impl Subject {
+    fn concerns(self, happening: &Happening) -> bool {
+        match (self, happening) {
+            (Self::Node(n), Happening::Up { node } | Happening::Down { node, .. }) => *node == n,
+            (Self::Node(n), Happening::Began { node, .. } | Happening::Ended { node, .. }) => *node == n,
+            (Self::Key(n), Happening::Began { kind, key, .. } | Happening::Ended { kind, key, .. }) => {
+                *key == n && !matches!(kind, OpKind::Join | OpKind::Lookup | OpKind::Republish)
+            }
+            // What befalls the network belongs to every story.
+            (_, Happening::Fault { .. }) => true,
+            _ => false,
+        }
+    }
+
+    fn is_at_fault(self, violation: &Violation) -> bool {
+        match self {
+            Self::Node(node) => violation.node == Some(node),
+            Self::Key(key) => violation.detail.starts_with(&format!("key {key}:")),
+        }
+    }
+}
+
+/// How far all runs are.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// One bar for all seeds; hidden where nobody looks.
+    pub fn new(scenario: &Scenario, seeds: u32) -> anyhow::Result<Self> {
+        let bar = if stderr().is_terminal() {
+            ProgressBar::new(STEPS * u64::from(seeds))
+        } else {
+            ProgressBar::hidden()
+        };
+        let style = ProgressStyle::with_template("{elapsed}  {prefix} [{bar:40}] {percent}% {msg}")?;
+        Ok(Self(bar.with_style(style).with_prefix(scenario.name.clone())))
+    }
+
+    /// Takes it away.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A file of everything that happens, shared by the runs.
+pub struct Log {
+    file: Mutex<BufWriter<File>>,
+    shown: String,
+}
+
+impl Log {
+    /// Makes the file.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display().to_string();
+        let file = File::create(path).with_context(|| format!("cannot write `{shown}`"))?;
+        Ok(Self { file: Mutex::new(BufWriter::new(file)), shown })
+    }
+
+    fn write(&self, json: &Value) {
+        if let Ok(mut file) = self.file.lock() {
+            // A medium that is full is told at the end, when the rest is written.
+            let _ = writeln!(file, "{json}");
+        }
+    }
+
+    /// Writes what is left.
+    pub fn finish(self) -> anyhow::Result<()> {
+        let mut file = self.file.into_inner().map_err(|_| anyhow!("a run ended in the middle"))?;
+        file.flush().with_context(|| format!("cannot write `{}`", self.shown))
+    }
+}
+
+/// Follows one run.
+pub struct Follower<'a> {
+    seed: u64,
+    bar: &'a Bar,
+    /// Steps of the bar that this run took.
+    steps: u64,
+    log: Option<&'a Log>,
+    subject: Option<Subject>,
+    output: Output,
+}
+
+impl<'a> Follower<'a> {
+    /// For the run of a seed.
+    pub fn new(
+        seed: u64,
+        bar: &'a Bar,
+        log: Option<&'a Log>,
+        subject: Option<Subject>,
+        output: Output,
+    ) -> Self {
+        Self { seed, bar, steps: 0, log, subject, output }
+    }
+
+    /// The run has ended.
+    pub fn finish(self) {
+        self.bar.0.inc(STEPS.saturating_sub(self.steps));
+    }
+
+    fn tell(&self, json: &Value) {
+        let text = || {
+            let fields = json.as_object().into_iter().flatten().filter(|(name, _)| *name != "seed");
+            fields.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("  ")
+        };
+        // Who has seen enough of the story still wants the end.
+        let _ = self.bar.0.suspend(|| lenient(self.output.say(json, text)));
+    }
+
+    fn line(&self, at: f64, what: Value) -> Value {
+        merged(json!({ "seed": self.seed, "at": (at * 1e3).round() / 1e3 }), what)
+    }
+}
+
+impl Watch for Follower<'_> {
+    fn sampled(&mut self, sample: &Sample, duration: f64) {
+        let steps = (STEPS as f64 * (sample.at / duration).clamp(0.0, 1.0)) as u64;
+        self.bar.0.inc(steps.saturating_sub(self.steps));
+        self.bar.0.set_message(format!("{} up, {} failed lately", sample.state.up, sample.failed));
+        self.steps = steps.max(self.steps);
+    }
+
+    fn happened(&mut self, at: f64, happening: &Happening) {
+        let told = self.subject.is_some_and(|subject| subject.concerns(happening));
+        if self.log.is_none() && !told {
+            return;
+        }
+        let line = self.line(at, serde_json::to_value(happening).unwrap_or_default());
+        if let Some(log) = self.log {
+            log.write(&line);
+        }
+        if told {
+            self.tell(&line);
+        }
+    }
+
+    fn violated(&mut self, violation: &Violation) {
+        let told = self.subject.is_some_and(|subject| subject.is_at_fault(violation));
+        if self.log.is_none() && !told {
+            return;
+        }
+        let mut what = json!({ "event": "violation" });
+        what = merged(what, serde_json::to_value(violation).unwrap_or_default());
+        what = merged(what, json!({ "seed": self.seed, "at": violation.at as f64 / 1e9 }));
+        if let Some(log) = self.log {
+            log.write(&what);
+        }
+        if told {
+            self.tell(&what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_nodes_or_keys() {
+        assert_eq!("17".parse(), Ok(Subject::Node(17)));
+        assert_eq!("node:17".parse(), Ok(Subject::Node(17)));
+        assert_eq!("key:7".parse(), Ok(Subject::Key(7)));
+        assert!("seven".parse::<Subject>().is_err());
+    }
+
+    #[test]
+    fn a_story_is_that_of_its_subject() {
+        let began = Happening::Began { kind: OpKind::Get, node: 3, key: 7 };
+        let looked = Happening::Began { kind: OpKind::Lookup, node: 3, key: 7 };
+        assert!(Subject::Node(3).concerns(&began) && Subject::Key(7).concerns(&began));
+        assert!(!Subject::Node(7).concerns(&began) && !Subject::Key(7).concerns(&looked));
+    }
+}

@@ -1,0 +1,172 @@
+//! `dht sim`: runs a scenario in a simulated network, for one seed or many, and tells what came of it.
+//!
+//! A run is a function of its file and its seed, so whatever fails here can be run again; the command that does so is
+//! printed. What scenarios can say is `dht-sim`'s matter, not this program's.
+
+mod follow;
+mod table;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context, anyhow};
+use dht_sim::{Outcome, Scenario};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{exit::usage, output::Output};
+use follow::{Bar, Follower, Log, Subject};
+
+/// Bytes of a scenario file: more is no scenario.
+const MAX_FILE: u64 = 1 << 20;
+/// Seeds of one call.
+const MAX_SEEDS: u32 = 100_000;
+
+/// Run a scenario.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A scenario, in TOML
+    file: PathBuf,
+    /// Nodes at the start, instead of what the file says
+    #[arg(long, value_name = "N")]
+    nodes: Option<u32>,
+    /// The first seed, instead of what the file says
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// How many seeds, one after the other; as many run at once as there are processors
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SEEDS)))]
+    seeds: u32,
+    /// Write a report with plots into this folder
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Write everything that happens to this file, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Tell the story of a node, by its number, or of a key: `key:7`
+    #[arg(long, value_name = "NODE|KEY")]
+    trace: Option<Subject>,
+}
+
+/// `dht sim FILE`.
+pub fn run(args: &Args, output: Output) -> anyhow::Result<()> {
+    let scenario = load(args)?;
+    let bar = Bar::new(&scenario, args.seeds)?;
+    let log = args.events.as_deref().map(Log::create).transpose()?;
+    let watched = Watched { bar: &bar, log: log.as_ref(), subject: args.trace, output };
+    let (start, results) = (now(), all(&scenario, args.seeds, &watched));
+    let took = start.elapsed();
+    bar.clear();
+    let outcomes = results.into_iter().collect::<Result<Vec<_>, _>>().map_err(usage)?;
+    if let Some(log) = log {
+        log.finish()?;
+    }
+    for outcome in outcomes.iter().filter(|_| outcomes.len() > 1) {
+        output.say(&table::run(outcome), || table::run_line(outcome))?;
+    }
+    if let Some(folder) = &args.report {
+        report(folder, &scenario, &outcomes)?;
+    }
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
+    let replay = failed.first().map(|outcome| replay(args, &scenario, outcome.seed));
+    let mut json = table::summary(&scenario, &outcomes, took);
+    json["replay"] = json!(replay);
+    output.say(&json, || table::summary_text(&scenario, &outcomes, took))?;
+    match replay {
+        None => Ok(()),
+        Some(replay) => {
+            Err(anyhow!("{} of {} runs failed; again with `{replay}`", failed.len(), outcomes.len()))
+        }
+    }
+}
+
+/// Reads a scenario, with what the command line says instead.
+fn load(args: &Args) -> anyhow::Result<Scenario> {
+    let mut scenario = read(&args.file)?;
+    scenario.nodes = args.nodes.unwrap_or(scenario.nodes);
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    scenario.validate().map_err(|error| usage(format!("{}: {error}", args.file.display())))?;
+    Ok(scenario)
+}
+
+fn read(path: &Path) -> anyhow::Result<Scenario> {
+    let shown = path.display();
+    let length = fs::metadata(path).with_context(|| format!("cannot read `{shown}`"))?.len();
+    if length > MAX_FILE {
+        return Err(usage(format!("{shown}: {length} bytes are no scenario, {MAX_FILE} are allowed")));
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(""));
+        usage(format!("{shown}:{}: {}", before.matches('\n').count() + 1, error.message().trim()))
+    })
+}
+
+/// What every run is followed with.
+struct Watched<'a> {
+    bar: &'a Bar,
+    log: Option<&'a Log>,
+    subject: Option<Subject>,
+    output: Output,
+}
+
+/// Runs all seeds, in the order of their numbers, on all processors.
+fn all(scenario: &Scenario, seeds: u32, watched: &Watched<'_>) -> Vec<Result<Outcome, String>> {
+    let next = AtomicU32::new(0);
+    let results = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(seeds as usize);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= seeds {
+                        break;
+                    }
+                    let result = one(scenario, number, watched);
+                    if let Ok(mut results) = results.lock() {
+                        results.push((number, result));
+                    }
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_default();
+    results.sort_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn one(scenario: &Scenario, number: u32, watched: &Watched<'_>) -> Result<Outcome, String> {
+    let scenario = scenario.clone().seed(scenario.seed.wrapping_add(number.into()));
+    let mut follower =
+        Follower::new(scenario.seed, watched.bar, watched.log, watched.subject, watched.output);
+    let start = now();
+    let outcome = scenario.watch(&mut follower).map_err(|error| error.to_string())?;
+    follower.finish();
+    Ok(outcome.took(start.elapsed()))
+}
+
+/// The one command that runs a seed again.
+fn replay(args: &Args, scenario: &Scenario, seed: u64) -> String {
+    let nodes = args.nodes.map_or(String::new(), |_| format!(" --nodes {}", scenario.nodes));
+    format!("dht sim {}{nodes} --seed {seed}", args.file.display())
+}
+
+fn report(folder: &Path, scenario: &Scenario, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    let cannot = || format!("cannot write to `{}`", folder.display());
+    fs::create_dir_all(folder).with_context(cannot)?;
+    fs::write(folder.join("report.html"), dht_sim::report(scenario, outcomes)).with_context(cannot)?;
+    let data = outcomes.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>()?;
+    let data = json!({ "scenario": scenario, "outcomes": data });
+    fs::write(folder.join("outcomes.json"), data.to_string()).with_context(cannot)
+}
+
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,228 @@
+//! A page that shows what came of runs: verdicts, tables, and plots in SVG. One file, nothing is fetched.
+
+mod plot;
+
+use std::fmt::Write as _;
+
+use crate::{
+    outcome::{OpKind, Operations, Outcome, PhaseOutcome, Sample, Summary},
+    scenario::Scenario,
+};
+use plot::{Line, Plot};
+
+/// Runs that are drawn; more lines are a blot.
+const DRAWN: usize = 10;
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;\
+color:#1b1f24;background:#fff}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;text-align:right;\
+border-bottom:1px solid #d8dee4}td:first-child,th:first-child{text-align:left}.ok{color:#116329}.bad{color:#a40e26;\
+font-weight:600}figure{display:inline-block;margin:.5rem}figcaption{font-weight:600}svg text{font:11px system-ui,\
+sans-serif;fill:#57606a}";
+
+/// The page about these runs of a scenario.
+pub fn report(scenario: &Scenario, outcomes: &[Outcome]) -> String {
+    let mut page = String::new();
+    let name = escaped(&scenario.name);
+    let _ = write!(
+        page,
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{name}</title><style>{STYLE}</style><h1>{name}</h1>"
+    );
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+    let events: u64 = outcomes.iter().map(|outcome| outcome.events).sum();
+    let (class, verdict) = if failed == 0 { ("ok", "as expected") } else { ("bad", "not as expected") };
+    let _ = write!(
+        page,
+        "<p>{:?}, {} nodes at the start, {} s, {} runs from seed {}, {events} events. <span class=\"{class}\">{} of {} {verdict}</span></p>",
+        scenario.overlay,
+        scenario.nodes,
+        scenario.duration,
+        outcomes.len(),
+        scenario.seed,
+        if failed == 0 { outcomes.len() } else { failed },
+        outcomes.len(),
+    );
+    verdicts(&mut page, scenario, outcomes);
+    plots(&mut page, outcomes);
+    if let Some(first) = outcomes.first() {
+        let _ = write!(page, "<h2>Seed {}</h2>", first.seed);
+        for phase in std::iter::once(&first.total).chain(&first.phases) {
+            operations(&mut page, phase);
+        }
+    }
+    violations(&mut page, outcomes);
+    page.push_str("</html>\n");
+    page
+}
+
+fn verdicts(page: &mut String, scenario: &Scenario, outcomes: &[Outcome]) {
+    if scenario.checks.is_empty() {
+        return;
+    }
+    page.push_str("<h2>Expectations</h2><table><tr><th>expected<th>least<th>most<th>failed</tr>");
+    for (i, check) in scenario.checks.iter().enumerate() {
+        let verdicts: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.verdicts.get(i)).collect();
+        let measured: Vec<f64> = verdicts.iter().filter_map(|verdict| verdict.measured).collect();
+        let least = measured.iter().copied().reduce(f64::min);
+        let most = measured.iter().copied().reduce(f64::max);
+        let failed = verdicts.iter().filter(|verdict| !verdict.ok).count();
+        let class = if failed == 0 { "ok" } else { "bad" };
+        let _ = write!(
+            page,
+            "<tr><td>{}<td>{}<td>{}<td class=\"{class}\">{failed} of {}</tr>",
+            escaped(&check.to_string()),
+            number(least),
+            number(most),
+            verdicts.len()
+        );
+    }
+    page.push_str("</table>");
+}
+
+fn over_time(outcomes: &[Outcome], value: impl Fn(&Sample) -> Option<f64>) -> Vec<Line> {
+    let line = |outcome: &Outcome| {
+        let points = outcome.samples.iter().filter_map(|sample| Some((sample.at / 60.0, value(sample)?)));
+        Line { name: format!("seed {}", outcome.seed), points: points.collect() }
+    };
+    outcomes.iter().take(DRAWN).map(line).collect()
+}
+
+/// Shares of operations of each kind that are not above a value, of the first run.
+fn shares(outcomes: &[Outcome], of: impl Fn(&Operations) -> &Summary) -> Vec<Line> {
+    let asked = |ops: &&Operations| !matches!(ops.kind, OpKind::Join | OpKind::Republish);
+    let line = |ops: &Operations| {
+        let curve = &of(ops).curve;
+        let last = curve.len().saturating_sub(1).max(1) as f64;
+        let points = curve.iter().enumerate().map(|(i, x)| (*x, i as f64 / last)).collect();
+        Line { name: ops.kind.name().replace('_', " "), points }
+    };
+    let first = outcomes.first().into_iter();
+    first.flat_map(|outcome| outcome.total.operations.iter().filter(asked).map(line)).collect()
+}
+
+fn plots(page: &mut String, outcomes: &[Outcome]) {
+    let minutes = "minutes";
+    let success = |sample: &Sample| {
+        let ended = sample.succeeded + sample.failed;
+        (ended > 0).then(|| sample.succeeded as f64 / ended as f64)
+    };
+    let alive = |sample: &Sample| {
+        (sample.state.records > 0).then(|| sample.state.alive as f64 / sample.state.records as f64)
+    };
+    let plots = [
+        Plot::new("Success of lookups, reads and writes", minutes, over_time(outcomes, success))
+            .within(0.0, 1.0),
+        Plot::new("Records alive, of those whose publisher is up", minutes, over_time(outcomes, alive))
+            .within(0.0, 1.0),
+        Plot::new("Live holders of a record", minutes, over_time(outcomes, |s| Some(s.state.holders))),
+        Plot::new("Peers per table", minutes, over_time(outcomes, |s| Some(s.state.table_fill))),
+        Plot::new("Table entries that are down", minutes, over_time(outcomes, |s| Some(s.state.stale))),
+        Plot::new("Nodes up", minutes, over_time(outcomes, |s| Some(s.state.up as f64))),
+        Plot::new(
+            "Messages between two samples",
+            minutes,
+            over_time(outcomes, |s| Some(s.traffic.messages as f64)),
+        ),
+        Plot::new("Latency: share that took no longer", "seconds", shares(outcomes, |ops| &ops.latency))
+            .within(0.0, 1.0),
+        Plot::new(
+            "Requests per operation: share with no more",
+            "requests",
+            shares(outcomes, |ops| &ops.requests),
+        )
+        .within(0.0, 1.0),
+        Plot::new("Hops: share with no more", "hops", shares(outcomes, |ops| &ops.hops)).within(0.0, 1.0),
+    ];
+    page.push_str("<h2>Plots</h2>");
+    plots.iter().for_each(|plot| page.push_str(&plot.svg()));
+}
+
+fn operations(page: &mut String, phase: &PhaseOutcome) {
+    let _ = write!(
+        page,
+        "<h3>{}</h3><p>{} s to {} s: {} up, {:.0} peers per table, {} of {} records alive, {} messages{}{}</p>",
+        escaped(&phase.name),
+        phase.from,
+        phase.until,
+        phase.state.up,
+        phase.state.table_fill,
+        phase.state.alive,
+        phase.state.records,
+        phase.traffic.messages,
+        phase.recall.map_or(String::new(), |recall| format!(", recall {recall:.4}")),
+        phase.fresh.map_or(String::new(), |fresh| format!(", newest {fresh:.4} of the reads")),
+    );
+    if phase.operations.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<table><tr><th>operation<th>started<th>success<th>p50 s<th>p90 s<th>p99 s<th>requests<th>hops</tr>",
+    );
+    for ops in &phase.operations {
+        let _ = write!(
+            page,
+            "<tr><td>{}<td>{}<td>{}<td>{:.3}<td>{:.3}<td>{:.3}<td>{:.1}<td>{:.1}</tr>",
+            ops.kind.name().replace('_', " "),
+            ops.started,
+            number(ops.success()),
+            ops.latency.p50,
+            ops.latency.p90,
+            ops.latency.p99,
+            ops.requests.mean,
+            ops.hops.mean
+        );
+    }
+    page.push_str("</table>");
+}
+
+fn violations(page: &mut String, outcomes: &[Outcome]) {
+    let all: Vec<_> = outcomes
+        .iter()
+        .flat_map(|outcome| outcome.violations.iter().map(move |violation| (outcome.seed, violation)))
+        .collect();
+    if all.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h2 class=\"bad\">What must not be</h2><table><tr><th>seed<th>at s<th>node<th>kind<th>detail</tr>",
+    );
+    for (seed, violation) in all.iter().take(100) {
+        let node = violation.node.map_or(String::new(), |node| node.to_string());
+        let at = violation.at as f64 / 1e9;
+        let (kind, detail) = (violation.kind, escaped(&violation.detail));
+        let _ = write!(page, "<tr><td>{seed}<td>{at:.3}<td>{node}<td>{kind:?}<td>{detail}</tr>");
+    }
+    page.push_str("</table>");
+}
+
+fn number(x: Option<f64>) -> String {
+    x.map_or("nothing".to_owned(), |x| format!("{x:.5}"))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        network::Engine,
+        scenario::{Measure, OverlayKind, Workload},
+    };
+
+    #[test]
+    fn a_report_says_everything_and_fetches_nothing() {
+        let workload = Workload { values: 5, reads: 1.0, lookups: 1.0, ..Workload::default() };
+        let scenario = Scenario::new("a <small> network", 30)
+            .overlay(OverlayKind::Compact)
+            .engine(Engine { refresh_interval: Some(0.0), ..Engine::default() })
+            .workload(workload)
+            .duration(300.0)
+            .at_least(Measure::Success { of: OpKind::Get }, 0.9);
+        let outcomes = [scenario.run().unwrap(), scenario.clone().seed(2).run().unwrap()];
+        let page = report(&scenario, &outcomes);
+        assert!(page.contains("a &lt;small&gt; network") && page.contains("success of get &gt;= 0.9"));
+        assert_eq!(page.matches("<svg").count(), 10);
+        assert!(!page.contains("http") && !page.contains("NaN") && !page.contains("<script"));
+    }
+}
