@@ -33,6 +33,8 @@ pub struct Child {
     pub peer: String,
     /// Where it is, `/…/p2p/<peer>`.
     pub address: String,
+    /// Where a BitTorrent node takes connections; empty where it takes none.
+    pub tcp: String,
     process: process::Child,
     stdin: AsyncMutex<(u64, ChildStdin)>,
     waiting: Waiting,
@@ -50,12 +52,13 @@ impl Child {
         Ok(child)
     }
 
-    /// The same of a BitTorrent node: its `addr`, and its `id` where it tells one.
+    /// The same of a BitTorrent node: its `addr`, and its `id` and `tcp` where it tells them.
     pub async fn start_node(program: &[String], arguments: &[&str], log: &std::path::Path) -> Outcome<Self> {
         let (mut child, ready) = Self::launch(program, arguments, log).await?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let Some(address) = text(&ready["addr"]) else { return Err(wrong("`ready` with an address", ready)) };
         (child.peer, child.address) = (text(&ready["id"]).unwrap_or_default(), address);
+        child.tcp = text(&ready["tcp"]).unwrap_or_default();
         Ok(child)
     }
 
@@ -81,8 +84,8 @@ impl Child {
             .expected("`ready`, see the peer's log")?;
         let waiting = Waiting::default();
         tokio::spawn(read(lines, waiting.clone()));
-        let (peer, address) = Default::default();
-        Ok((Self { peer, address, process, stdin: AsyncMutex::new((0, stdin)), waiting }, ready))
+        let (peer, address, tcp) = Default::default();
+        Ok((Self { peer, address, tcp, process, stdin: AsyncMutex::new((0, stdin)), waiting }, ready))
     }
 
     /// One operation: the fields of its answer, or its error.

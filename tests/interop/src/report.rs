@@ -87,7 +87,7 @@ fn as_line(cell: &Cell) -> String {
         Verdict::Failed { .. } => "FAIL",
         Verdict::Skipped(_) => "skipped",
     };
-    let mut line = format!("{peer:<5} {side:<9} {capability:<34} {word:<5} {:>6.2} s", took.as_secs_f64());
+    let mut line = format!("{peer:<13} {side:<9} {capability:<34} {word:<5} {:>6.2} s", took.as_secs_f64());
     if let Verdict::Failed { expected, got } = verdict {
         line += &format!("\n      expected: {expected}\n      got:      {got}");
     }
@@ -114,6 +114,9 @@ fn as_json(cell: &Cell) -> serde_json::Value {
     line
 }
 
+/// Letters of a column; one with a longer name is wider.
+const WIDTH: usize = 9;
+
 /// Peers across, checks down; the reasons for what was left out stand below, numbered.
 fn table(cells: &[Cell]) -> String {
     let mut peers: Vec<&str> = Vec::new();
@@ -128,7 +131,7 @@ fn table(cells: &[Cell]) -> String {
         }
     }
     let mut out = format!("{:<34} {:<9}", "capability", "direction");
-    peers.iter().for_each(|peer| out += &format!(" {peer:<9}"));
+    peers.iter().for_each(|peer| out += &format!(" {peer:<WIDTH$}"));
     for (capability, side) in rows {
         out += &format!("\n{capability:<34} {side:<9}");
         for peer in &peers {
@@ -139,7 +142,8 @@ fn table(cells: &[Cell]) -> String {
                 Some(Verdict::Skipped(reason)) => format!("skip {}", footnote(&mut reasons, peer, reason)),
                 None => String::new(),
             };
-            out += &format!(" {word:<9}");
+            let width = WIDTH.max(peer.len());
+            out += &format!(" {word:<width$}");
         }
     }
     for (number, reason) in (1..).zip(&reasons) {

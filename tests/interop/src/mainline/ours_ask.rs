@@ -1,17 +1,19 @@
 //! What our node wants of the foreign one, asked of it directly: nobody else can have answered.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use dht::{
-    Contact, Request,
-    core::Response,
-    mainline::{Item, ItemKey, Magnet, Mainline, Peer, Query, Record, Swarm},
+    Contact, PeerError, Request,
+    core::{Failure, Response},
+    mainline::{Item, ItemKey, Mainline, Peer, Query, Record, Swarm, Token},
 };
 use ed25519_dalek::SigningKey;
 use futures::FutureExt;
-use serde_json::json;
 
-use super::{Check, Scene, info_hash};
+use super::{
+    Check, membership, metadata,
+    scene::{Scene, info_hash, near},
+};
 use crate::{
     report::Side::WeAsk,
     verdict::{Expected, Outcome, ensure, wrong},
@@ -25,43 +27,99 @@ pub const CHECKS: &[Check] = &[
     },
     Check { capability: "find_node", side: WeAsk, run: |scene| find_node(scene).boxed_local() },
     Check { capability: "announce and get_peers", side: WeAsk, run: |scene| announce(scene).boxed_local() },
+    Check { capability: "announce, implied port", side: WeAsk, run: |scene| implied(scene).boxed_local() },
+    Check { capability: "wrong token refused", side: WeAsk, run: |scene| wrong_token(scene).boxed_local() },
     Check { capability: "immutable item", side: WeAsk, run: |scene| immutable(scene).boxed_local() },
     Check { capability: "mutable item", side: WeAsk, run: |scene| mutable(scene).boxed_local() },
+    Check { capability: "older item refused", side: WeAsk, run: |scene| older(scene).boxed_local() },
+    Check { capability: "wrong cas refused", side: WeAsk, run: |scene| wrong_cas(scene).boxed_local() },
     Check { capability: "scrape", side: WeAsk, run: |scene| scrape(scene).boxed_local() },
     Check { capability: "samples", side: WeAsk, run: |scene| samples(scene).boxed_local() },
-    Check { capability: "metadata by magnet", side: WeAsk, run: |scene| metadata(scene).boxed_local() },
+    Check {
+        capability: "metadata by address",
+        side: WeAsk,
+        run: |scene| metadata::by_address(scene).boxed_local(),
+    },
+    Check {
+        capability: "metadata by magnet",
+        side: WeAsk,
+        run: |scene| metadata::by_magnet(scene).boxed_local(),
+    },
+    Check { capability: "join through it", side: WeAsk, run: |scene| membership::join(scene).boxed_local() },
+    Check {
+        capability: "read-only, not kept",
+        side: WeAsk,
+        run: |scene| membership::our_reader(scene).boxed_local(),
+    },
 ];
 
-async fn ask(scene: &Scene, request: Request<Mainline>) -> Outcome<(Contact<Mainline>, Response<Mainline>)> {
-    let them = scene.greet().await?;
-    let kind = format!("an answer to {:?}", request.kind());
-    let (response, _) = scene.nodes[0].ask(them.clone(), request).await.expected(kind)?;
-    Ok((them, response))
+type Asked = Result<Response<Mainline>, PeerError<Mainline>>;
+
+async fn ask(scene: &Scene, them: &Contact<Mainline>, request: Request<Mainline>) -> Asked {
+    scene.nodes[0].ask(them.clone(), request).await.map(|(response, _)| response)
 }
 
-/// Stores with the ticket that it gives, and reads back.
+/// Stores with the ticket that it gives.
+async fn put(scene: &Scene, query: &Query, item: Record) -> Outcome<Asked> {
+    let them = scene.greet().await?;
+    let got = ask(scene, &them, Request::Get { query: query.clone() }).await.expected("an answer to Get")?;
+    let ticket = got.ticket.ok_or_else(|| wrong("a token", "none"))?;
+    Ok(ask(scene, &them, Request::Put { query: query.clone(), item, ticket: Some(ticket) }).await)
+}
+
+async fn get(scene: &Scene, query: Query) -> Outcome<Vec<Record>> {
+    let them = scene.greet().await?;
+    let got = ask(scene, &them, Request::Get { query }).await.expected("an answer to Get")?;
+    Ok(got.items)
+}
+
+/// Stores and reads back.
 async fn store(scene: &Scene, query: Query, item: Record) -> Outcome<Vec<Record>> {
-    let (_, response) = ask(scene, Request::Get { query: query.clone() }).await?;
-    let ticket = response.ticket.ok_or_else(|| wrong("a token", "none"))?;
-    ask(scene, Request::Put { query: query.clone(), item, ticket: Some(ticket) }).await?;
-    Ok(ask(scene, Request::Get { query }).await?.1.items)
+    put(scene, &query, item).await?.expected("an answer to Put")?;
+    get(scene, query).await
 }
 
 async fn find_node(scene: &Scene) -> Outcome {
+    let them = scene.greet().await?;
     let target = info_hash("find").key();
-    let (_, response) = ask(scene, Request::FindNode { target }).await?;
+    let response = ask(scene, &them, Request::FindNode { target }).await.expected("an answer to FindNode")?;
     // It may know nobody yet; what it names must be nodes.
     ensure(response.closer.iter().all(|c| c.addr.0.is_some()), "nodes with places", format!("{response:?}"))
 }
 
-fn peer(port: u16) -> Record {
-    Record::Peer(Peer { addr: SocketAddr::from(([127, 0, 0, 1], port)), seed: false, implied_port: false })
+fn peer(port: u16, implied_port: bool) -> Record {
+    Record::Peer(Peer { addr: SocketAddr::from(([127, 0, 0, 1], port)), seed: false, implied_port })
+}
+
+fn has_port(got: &[Record], port: u16) -> bool {
+    got.iter().any(|item| matches!(item, Record::Peer(peer) if peer.addr.port() == port))
 }
 
 async fn announce(scene: &Scene) -> Outcome {
-    let got = store(scene, info_hash("announce").into(), peer(7001)).await?;
-    let found = got.iter().any(|item| matches!(item, Record::Peer(peer) if peer.addr.port() == 7001));
-    ensure(found, "the announced peer", format!("{got:?}"))
+    let got = store(scene, info_hash("announce").into(), peer(7001, false)).await?;
+    ensure(has_port(&got, 7001), "the announced peer", format!("{got:?}"))
+}
+
+async fn implied(scene: &Scene) -> Outcome {
+    let own = scene.ours()[0].port();
+    // Near to it, for one of them stores nothing else.
+    let info_hash = near(scene.greet().await?.peer, 1);
+    let got = store(scene, info_hash.into(), peer(1, true)).await?;
+    ensure(has_port(&got, own), format!("a peer at port {own}"), format!("{got:?}"))
+}
+
+async fn wrong_token(scene: &Scene) -> Outcome {
+    let them = scene.greet().await?;
+    let query = Query::from(near(them.peer, 2));
+    let request =
+        Request::Put { query: query.clone(), item: peer(7004, true), ticket: Token::new(b"no token") };
+    let refused = match ask(scene, &them, request).await {
+        Err(PeerError::Failed { why: Failure::Refused(203), .. } | PeerError::Timeout { .. }) => Ok(()),
+        other => Err(wrong("error 203, or silence", format!("{other:?}"))),
+    };
+    refused?;
+    let got = get(scene, query).await?;
+    ensure(got.is_empty(), "nobody", format!("{got:?}"))
 }
 
 async fn immutable(scene: &Scene) -> Outcome {
@@ -71,46 +129,58 @@ async fn immutable(scene: &Scene) -> Outcome {
     ensure(got == [Record::Item(item, None)], "the item", format!("{got:?}"))
 }
 
-async fn mutable(scene: &Scene) -> Outcome {
+/// An item of one key and one salt.
+fn number(salt: &'static [u8], seq: i64) -> Outcome<(Query, Item)> {
     let key = SigningKey::from_bytes(&[5; 32]);
-    let place = ItemKey::mutable(&key.verifying_key().to_bytes(), &b"salt"[..]);
+    let place = ItemKey::mutable(&key.verifying_key().to_bytes(), salt);
+    let item = Item::mutable(&key, salt, seq, &format!("number {seq}").as_str().into());
+    Ok((Query::Item(place), item.expected("an item")?))
+}
+
+async fn mutable(scene: &Scene) -> Outcome {
     for seq in [1, 2] {
-        let item = Item::mutable(&key, b"salt", seq, &format!("number {seq}").as_str().into());
-        let item = item.expected("an item")?;
-        let got = store(scene, Query::Item(place.clone()), Record::Item(item.clone(), None)).await?;
+        let (query, item) = number(b"salt", seq)?;
+        let got = store(scene, query, Record::Item(item.clone(), None)).await?;
         ensure(got == [Record::Item(item, None)], "the latest item", format!("{got:?}"))?;
     }
     Ok(())
 }
 
+async fn older(scene: &Scene) -> Outcome {
+    refused(scene, b"older", 1, None, 302).await
+}
+
+async fn wrong_cas(scene: &Scene) -> Outcome {
+    refused(scene, b"cas", 3, Some(1), 301).await
+}
+
+/// Over an item with the number 2.
+async fn refused(scene: &Scene, salt: &'static [u8], seq: i64, cas: Option<i64>, code: u32) -> Outcome {
+    let (query, second) = number(salt, 2)?;
+    put(scene, &query, Record::Item(second.clone(), None)).await?.expected("an answer to Put")?;
+    let asked = put(scene, &query, Record::Item(number(salt, seq)?.1, cas)).await?;
+    let told = matches!(&asked, Err(PeerError::Failed { why: Failure::Refused(why), .. }) if *why == code);
+    ensure(told, format!("error {code}"), format!("{asked:?}"))?;
+    let got = get(scene, query).await?;
+    ensure(got == [Record::Item(second, None)], "the item that was there", format!("{got:?}"))
+}
+
 async fn scrape(scene: &Scene) -> Outcome {
     let info_hash = info_hash("scrape");
-    store(scene, info_hash.into(), peer(7002)).await?;
-    let query = Query::Peers(Swarm { scrape: true, ..Swarm::new(info_hash) });
-    let (_, response) = ask(scene, Request::Get { query }).await?;
-    let told = response.items.iter().find_map(|item| match item {
+    store(scene, info_hash.into(), peer(7002, false)).await?;
+    let got = get(scene, Query::Peers(Swarm { scrape: true, ..Swarm::new(info_hash) })).await?;
+    let told = got.iter().find_map(|item| match item {
         Record::Scrape(scrape) => Some(scrape.seeds.estimate() + scrape.peers.estimate()),
         _ => None,
     });
-    let size = told.ok_or_else(|| wrong("bloom filters", format!("{:?}", response.items)))?;
+    let size = told.ok_or_else(|| wrong("bloom filters", format!("{got:?}")))?;
     ensure((0.9..1.1).contains(&size), "one peer", size)
 }
 
 async fn samples(scene: &Scene) -> Outcome {
     let info_hash = info_hash("samples");
-    store(scene, info_hash.into(), peer(7003)).await?;
+    store(scene, info_hash.into(), peer(7003, false)).await?;
     let sampled = scene.nodes[0].sample_infohashes(scene.their_addr()?, info_hash.key()).await;
     let samples = sampled.expected("an answer")?.samples.ok_or_else(|| wrong("samples", "none"))?;
     ensure(samples.num > 0 && !samples.hashes.is_empty(), "swarms that it knows", format!("{samples:?}"))
-}
-
-async fn metadata(scene: &Scene) -> Outcome {
-    let made = scene.torrent("theirs").await?;
-    let dir = scene.dir.display().to_string();
-    scene.ask("seed_torrent", json!({ "file": made["file"], "dir": dir })).await?;
-    let link = format!("magnet:?xt=urn:btih:{}", made["info_hash"].as_str().unwrap_or_default());
-    let magnet: Magnet = link.parse().expected("a link")?;
-    // By the DHT alone: the link names nobody.
-    let node = scene.nodes[2].timeout(Duration::from_secs(60));
-    node.fetch_metadata(&magnet).await.expected("the info dictionary").map(drop)
 }

@@ -1,13 +1,16 @@
 //! What the foreign node wants of ours.
 
-use std::{net::SocketAddr, time::Duration};
-
-use dht::mainline::{Announcement, InfoHash, Torrent, bencode::Tree};
+use dht::mainline::{Announcement, bencode::Tree};
 use ed25519_dalek::SigningKey;
 use futures::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Check, Scene, id, info_hash};
+use super::{
+    Check,
+    membership::{self, PATIENCE, held},
+    metadata,
+    scene::{Scene, id, info_hash, near},
+};
 use crate::{
     report::Side::TheyAsk,
     verdict::{Expected, Outcome, Stop, ensure, eventually, wrong},
@@ -15,32 +18,36 @@ use crate::{
 };
 
 pub const CHECKS: &[Check] = &[
-    Check { capability: "our nodes in its table", side: TheyAsk, run: |scene| table(scene).boxed_local() },
+    Check { capability: "ping", side: TheyAsk, run: |scene| ping(scene).boxed_local() },
+    Check {
+        capability: "our nodes in its table",
+        side: TheyAsk,
+        run: |scene| membership::known(scene).boxed_local(),
+    },
     Check { capability: "find_node", side: TheyAsk, run: |scene| find_node(scene).boxed_local() },
     Check { capability: "get_peers", side: TheyAsk, run: |scene| get_peers(scene).boxed_local() },
     Check { capability: "announce", side: TheyAsk, run: |scene| announce(scene).boxed_local() },
+    Check { capability: "announce, implied port", side: TheyAsk, run: |scene| implied(scene).boxed_local() },
     Check { capability: "put immutable", side: TheyAsk, run: |scene| put_immutable(scene).boxed_local() },
     Check { capability: "get immutable", side: TheyAsk, run: |scene| get_immutable(scene).boxed_local() },
     Check { capability: "put mutable", side: TheyAsk, run: |scene| put_mutable(scene).boxed_local() },
     Check { capability: "get mutable", side: TheyAsk, run: |scene| get_mutable(scene).boxed_local() },
+    Check { capability: "wrong cas refused", side: TheyAsk, run: |scene| wrong_cas(scene).boxed_local() },
     Check { capability: "samples", side: TheyAsk, run: |scene| samples(scene).boxed_local() },
-    Check { capability: "metadata by magnet", side: TheyAsk, run: |scene| metadata(scene).boxed_local() },
+    Check {
+        capability: "metadata by magnet",
+        side: TheyAsk,
+        run: |scene| metadata::ours(scene).boxed_local(),
+    },
+    Check {
+        capability: "read-only, not kept",
+        side: TheyAsk,
+        run: |scene| membership::their_reader(scene).boxed_local(),
+    },
 ];
 
-/// How long a foreign node may take to know us.
-const PATIENCE: Duration = Duration::from_secs(40);
-
-async fn table(scene: &Scene) -> Outcome {
-    let ours = scene.nodes[0].local().peer;
-    // Whether it can tell is known at once.
-    scene.ask("table", json!({})).await?;
-    eventually("our node in its table", PATIENCE, async || {
-        let answer = scene.them.ask("table", json!({})).await?;
-        let nodes = answer["nodes"].as_array().cloned().unwrap_or_default();
-        let known = nodes.iter().any(|node| node["id"].as_str().and_then(id) == Some(ours));
-        if known { Ok(()) } else { Err(answer.to_string()) }
-    })
-    .await
+async fn ping(scene: &Scene) -> Outcome {
+    scene.ask("ping", json!({ "addr": scene.ours()[0].to_string() })).await.map(drop)
 }
 
 async fn find_node(scene: &Scene) -> Outcome {
@@ -53,12 +60,7 @@ async fn find_node(scene: &Scene) -> Outcome {
 
 /// Until an answer holds what it should: the foreign node may have to be known first, for strangers are given nothing that
 /// others stored.
-async fn until(
-    scene: &Scene,
-    op: &str,
-    fields: serde_json::Value,
-    holds: impl Fn(&serde_json::Value) -> bool,
-) -> Outcome {
+pub async fn until(scene: &Scene, op: &str, fields: Value, holds: impl Fn(&Value) -> bool) -> Outcome {
     eventually(format!("`{op}` finds it"), PATIENCE, async || {
         match scene.them.ask(op, fields.clone()).await {
             Ok(answer) if holds(&answer) => Ok(Ok(())),
@@ -82,22 +84,22 @@ async fn get_peers(scene: &Scene) -> Outcome {
 
 async fn announce(scene: &Scene) -> Outcome {
     // Near a node of ours: rqbit tells only those that share 16 bits with the hash.
-    let mut info_hash = InfoHash(scene.nodes[0].local().peer.0);
-    info_hash.0[19] ^= 1;
+    let info_hash = near(scene.nodes[0].local().peer, 1);
     let fields =
         json!({ "info_hash": info_hash.to_string(), "port": 7102, "implied_port": false, "seed": false });
+    match scene.ask("announce", fields).await {
+        Ok(_) => held(scene, info_hash.into(), ":7102").await,
+        Err(Stop::Skipped(_)) => metadata::announced(scene).await,
+        Err(stop) => Err(stop),
+    }
+}
+
+async fn implied(scene: &Scene) -> Outcome {
+    let info_hash = near(scene.nodes[0].local().peer, 3);
+    let fields =
+        json!({ "info_hash": info_hash.to_string(), "port": 1, "implied_port": true, "seed": false });
     scene.ask("announce", fields).await?;
-    eventually("the announced peer at our nodes", PATIENCE, async || {
-        let query = info_hash.into();
-        for node in &scene.nodes {
-            let held = node.handle().presented(&query).await.map_err(|error| error.to_string())?;
-            if format!("{held:?}").contains(":7102") {
-                return Ok(());
-            }
-        }
-        Err("nothing".to_owned())
-    })
-    .await
+    held(scene, info_hash.into(), &format!(":{}", scene.their_addr()?.port())).await
 }
 
 async fn put_immutable(scene: &Scene) -> Outcome {
@@ -139,23 +141,22 @@ async fn get_mutable(scene: &Scene) -> Outcome {
     until(scene, "get_mutable", fields, |answer| answer["value"] == want.as_str() && answer["seq"] == 4).await
 }
 
+async fn wrong_cas(scene: &Scene) -> Outcome {
+    let put = async |seq: i64, cas: Option<i64>| {
+        let value = wire::base64(&Tree::from(format!("number {seq}").as_str()).encode());
+        let salt = wire::base64(b"cas");
+        let fields = json!({ "seed": "07".repeat(32), "salt": salt, "seq": seq, "cas": cas, "value": value });
+        scene.them.ask("put_mutable", fields).await
+    };
+    put(2, None).await.expected("`put_mutable` works")?;
+    let refused = put(3, Some(1)).await;
+    ensure(refused.as_ref().is_err_and(|why| why.contains("301")), "error 301", format!("{refused:?}"))
+}
+
 async fn samples(scene: &Scene) -> Outcome {
     let info_hash = info_hash("sampled");
     let how = Announcement { port: Some(7103), seed: false };
     scene.nodes[1].announce(info_hash, how).await.expected("our nodes take it")?;
-    let at: SocketAddr = scene.nodes[0].socket().ok_or_else(|| wrong("a socket", "none"))?;
-    let fields = json!({ "addr": at.to_string(), "target": info_hash.to_string() });
+    let fields = json!({ "addr": scene.ours()[0].to_string(), "target": info_hash.to_string() });
     until(scene, "sample", fields, |answer| answer["num"].as_u64().is_some_and(|num| num > 0)).await
-}
-
-async fn metadata(scene: &Scene) -> Outcome {
-    let mut info = b"d6:lengthi1000e4:name4:ours12:piece lengthi16384e6:pieces20000:".to_vec();
-    info.extend_from_slice(&[7; 20_000]);
-    info.push(b'e');
-    let torrent = Torrent::of(info.into()).expected("an info dictionary")?;
-    scene.nodes[1].serve_metadata(&torrent).await.expected("it is served")?;
-    let info_hash = torrent.v1().ok_or_else(|| wrong("a hash", "none"))?;
-    let fields = json!({ "magnet": format!("magnet:?xt=urn:btih:{info_hash}") });
-    let want = wire::base64(torrent.info());
-    until(scene, "fetch_metadata", fields, |answer| answer["info"] == want.as_str()).await
 }

@@ -58,7 +58,7 @@ impl Peer {
     fn perform(&self, request: &Value) -> Outcome {
         match request["op"].as_str().unwrap_or_default() {
             "add_node" => self.add_node(request),
-            "table" => Ok(json!({ "nodes": self.dht().to_bootstrap() })),
+            "table" => Ok(self.table()),
             "find_node" => self.find_node(request),
             "get_peers" => self.get_peers(request),
             "announce" => self.announce(request),
@@ -93,6 +93,12 @@ impl Peer {
         drop(running);
         let bootstrapped = dht.bootstrapped();
         Ok(json!({ "node": lines::hex(dht.info().id().as_bytes()), "bootstrapped": bootstrapped }))
+    }
+
+    /// The library tells where the nodes are, and not who.
+    fn table(&self) -> Value {
+        let nodes = self.dht().to_bootstrap();
+        json!({ "nodes": nodes.iter().map(|addr| json!({ "id": null, "addr": addr })).collect::<Vec<_>>() })
     }
 
     fn find_node(&self, request: &Value) -> Outcome {

@@ -1,0 +1,108 @@
+//! Who is in whose table: newcomers that serve enter, nodes that only read do not (BEP 43), and both are served.
+
+use std::time::Duration;
+
+use dht::{
+    Contact,
+    mainline::{Announcement, Mainline, NodeId},
+};
+use serde_json::json;
+
+use super::scene::{Scene, info_hash, near};
+use crate::{
+    child::Child,
+    verdict::{Expected, Outcome, ensure, eventually},
+};
+
+/// How long a foreign node may take to know us.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Our first node in its table.
+pub async fn known(scene: &Scene) -> Outcome {
+    they_take(scene, &scene.nodes[0].local()).await
+}
+
+async fn they_take(scene: &Scene, node: &Contact<Mainline>) -> Outcome {
+    eventually("our node in its table", PATIENCE, async || match scene.they_know(node).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("it is not".to_owned()),
+        Err(error) => Err(error),
+    })
+    .await
+}
+
+/// A newcomer that was told of the foreign node alone learns of our others from there.
+pub async fn join(scene: &Scene) -> Outcome {
+    let newcomer = scene.guest(|builder| builder).await?;
+    eventually("one of our nodes in the table of the newcomer", PATIENCE, async || {
+        let table = newcomer.table().peers().await.map_err(|error| error.to_string())?;
+        let met =
+            scene.nodes.iter().any(|node| table.iter().any(|entry| entry.contact.peer == node.local().peer));
+        if met { Ok(()) } else { Err(format!("{} others", table.len())) }
+    })
+    .await
+}
+
+/// A reader of ours finds what there is, and does not enter the foreign node's table. A newcomer that serves does, so it
+/// had the time to.
+pub async fn our_reader(scene: &Scene) -> Outcome {
+    let info_hash = info_hash("our reader");
+    let how = Announcement { port: Some(7201), seed: false };
+    scene.nodes[1].announce(info_hash, how).await.expected("our nodes take it")?;
+    let reader = scene.guest(|builder| builder.read_only(true)).await?;
+    let peers = reader.get_peers(info_hash).await.expected("a lookup")?.finish().await;
+    let peers = peers.expected("an answer")?;
+    ensure(peers.iter().any(|peer| peer.addr.port() == 7201), "the announced peer", format!("{peers:?}"))?;
+    let newcomer = scene.guest(|builder| builder).await?;
+    they_take(scene, &newcomer.local()).await?;
+    let known = scene.they_know(&reader.local()).await.expected("its table")?;
+    ensure(!known, "the reader in no table", "it is in its table")
+}
+
+/// A reader of theirs announces and finds, and is in no table of ours.
+pub async fn their_reader(scene: &Scene) -> Outcome {
+    let mut reader = scene.their_client().await?;
+    let outcome = read(scene, &reader).await;
+    reader.end().await;
+    outcome
+}
+
+async fn read(scene: &Scene, reader: &Child) -> Outcome {
+    let info_hash = near(scene.nodes[0].local().peer, 2);
+    let how = Announcement { port: Some(7202), seed: false };
+    scene.nodes[1].announce(info_hash, how).await.expected("our nodes take it")?;
+    // Its token comes back with the announcement and proves its address: whoever does not answer gets nothing before.
+    let hash = info_hash.to_string();
+    let fields = json!({ "info_hash": hash, "port": 7203, "implied_port": false, "seed": false });
+    reader.ask("announce", fields).await.expected("`announce` works")?;
+    held(scene, near(scene.nodes[0].local().peer, 2).into(), ":7203").await?;
+    eventually("`get_peers` finds it", PATIENCE, async || {
+        let answer = reader.ask("get_peers", json!({ "info_hash": hash })).await?;
+        if answer["peers"].to_string().contains(":7202") { Ok(()) } else { Err(answer.to_string()) }
+    })
+    .await?;
+    let id: NodeId = reader.peer.parse().expected("an id")?;
+    for node in &scene.nodes {
+        let table = node.table().peers().await.expected("our table")?;
+        ensure(
+            table.iter().all(|entry| entry.contact.peer != id),
+            "the reader in no table",
+            "it is in ours",
+        )?;
+    }
+    Ok(())
+}
+
+/// Waits until one of our nodes holds something that reads like this.
+pub async fn held(scene: &Scene, query: dht::mainline::Query, text: &str) -> Outcome {
+    eventually("the announced peer at our nodes", PATIENCE, async || {
+        for node in &scene.nodes {
+            let held = node.handle().presented(&query).await.map_err(|error| error.to_string())?;
+            if format!("{held:?}").contains(text) {
+                return Ok(());
+            }
+        }
+        Err("nothing".to_owned())
+    })
+    .await
+}
