@@ -127,8 +127,11 @@ impl SavedTable {
             return None;
         }
         let nodes = Nodes::new(family, rest.split_off(..count * family.node_len())?)?;
-        let contacts = nodes.iter().map(|(id, addr)| Contact::new(id, Endpoint::from(addr))).collect();
-        Some(Self { family, id, contacts })
+        // Nobody of the other family was saved, not even as IPv6 writes IPv4.
+        let own = |(id, addr): (NodeId, SocketAddr)| {
+            (Family::of(addr.ip()) == family).then(|| Contact::new(id, Endpoint::from(addr)))
+        };
+        Some(Self { family, id, contacts: nodes.iter().map(own).collect::<Option<_>>()? })
     }
 }
 

@@ -83,3 +83,16 @@ fn what_is_beyond_the_bounds_or_elsewhere_is_not_kept() {
     let kept = &read.table(Family::V6).unwrap().contacts;
     assert_eq!((kept.len(), &kept[0]), (SavedState::MAX_CONTACTS, &contact));
 }
+
+#[test]
+fn ipv4_in_ipv6_was_never_saved() {
+    let contacts = vec![Contact::new(NodeId([1; 20]), Endpoint(Some("[2a00::1]:6881".parse().unwrap())))];
+    let table = SavedTable { family: Family::V6, id: NodeId([1; 20]), contacts };
+    let mut bytes = SavedState { tables: vec![table] }.encode();
+    let ip = bytes.len() - CHECK - 18;
+    bytes[ip..ip + 16].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 9, 8, 7, 6]);
+    let check = bytes.len() - CHECK;
+    let sum = crc32c::crc32c(&bytes[..check]).to_be_bytes();
+    bytes[check..].copy_from_slice(&sum);
+    assert_eq!(SavedState::decode(&bytes), Err(InvalidState::Damaged));
+}
