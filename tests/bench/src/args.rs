@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 /// Which comparisons to run, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Args {
-    /// `b1` … `b8`; all when empty.
+    /// `b1` … `b10`; all when empty.
     names: Vec<String>,
     /// One short round of each, to see that it works.
     pub test: bool,
@@ -35,7 +35,7 @@ impl Args {
                 }
                 flag if flag.starts_with('-') => {
                     bail!(
-                        "unknown flag `{flag}`: --test, --json, --rounds=N, or names of comparisons (b1 … b8)"
+                        "unknown flag `{flag}`: --test, --json, --rounds=N, or names of comparisons (b1 … b10)"
                     )
                 }
                 name => args.names.push(name.to_owned()),

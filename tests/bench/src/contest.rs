@@ -20,7 +20,7 @@ pub struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    /// A task of a line (`b1` … `b8`); costs are in `unit`.
+    /// A task of a line (`b1` … `b10`); costs are in `unit`.
     pub fn new(line: &'static str, task: impl Into<String>, unit: &'static str) -> Self {
         Self { line, task: task.into(), unit, contenders: Vec::new() }
     }
