@@ -69,8 +69,8 @@ pub enum Incoming<O: Overlay> {
         token: ReplyToken,
         /// Who asks; `addr` is where it says it listens, as far as that is known.
         from: Contact<O>,
-        /// Whether the asker says that it serves, and should be heard of by asking. A transport that introduces peers says
-        /// so with [`Incoming::Peer`] instead.
+        /// Whether the asker says that it serves, is there for certain, and should be heard of by asking. A transport that
+        /// introduces peers says so with [`Incoming::Peer`] instead.
         serves: bool,
         /// What.
         request: Request<O>,
@@ -89,6 +89,8 @@ pub enum Incoming<O: Overlay> {
         /// Whether it serves our protocol (a client does not).
         serves: bool,
     },
+    /// Somebody answers there and says that this is its name, which proves nothing more: a candidate for the table.
+    Heard(Contact<O>),
     /// The last connection to this peer closed.
     Disconnected(O::PeerId),
     /// How many peers are connected now.

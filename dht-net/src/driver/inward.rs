@@ -39,6 +39,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
                 }
             }
             Incoming::Peer { contact, serves } => self.node.on_peer(now, contact, serves),
+            Incoming::Heard(contact) => self.node.on_asker(now, contact),
             Incoming::Disconnected(peer) => self.node.on_disconnected(&peer),
             Incoming::Connections(open) => self.sink.observe(&Observation::Connections { open }),
             Incoming::Local(contact) => {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use dht_core::{Mono, Overlay, Request, Response};
-use dht_protocol::{DatagramCodec, Refusal, Room};
+use dht_protocol::{DatagramCodec, Refusal, Room, TransactionId};
 
 use super::{Udp, pending::Pending, sources::Origin};
 use crate::ReplyToken;
@@ -15,70 +15,93 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
     pub(super) fn answer(&mut self, token: ReplyToken, answer: Answer<'_, O>) {
         let Some(pending) = self.pending.take(token) else { return };
         let now = self.read_clock();
-        if self.reflection.is_proven(now, pending.origin) {
-            let mut bytes = self.outbox.buffer();
-            self.codec.encode_answer(pending.from, &pending.question, answer, self.full_room(), &mut bytes);
-            self.send_proven(now, pending.from, bytes);
-            return;
-        }
-        // More than it may have now: more bytes, or what others stored.
-        let room = self.reflection.room(pending.origin);
-        let wants =
-            answer.is_ok_and(|answer| !answer.items.is_empty()) || room < self.config.max_unproven_answer;
-        if pending.serves && wants && self.challenge(now, &pending, answer) {
-            return;
-        }
+        let Pending { from, origin, serves, length, .. } = pending;
         let mut bytes = self.outbox.buffer();
-        let room = Room { bytes: room, stored: false };
-        self.codec.encode_answer(pending.from, &pending.question, answer, room, &mut bytes);
-        self.send_unproven(now, pending.origin, pending.from, bytes);
+        if self.reflection.is_proven(now, origin) {
+            self.codec.encode_answer(from, &pending.question, answer, self.full_room(), &mut bytes);
+            self.send_proven(now, from, bytes);
+        } else if serves && self.challenge(now, &pending, answer) {
+            self.outbox.recycle(bytes);
+        } else {
+            let room = Room { bytes: self.reflection.room(origin, length), stored: false };
+            self.codec.encode_answer(from, &pending.question, answer, room, &mut bytes);
+            self.send_unproven(now, origin, from, length, bytes);
+        }
     }
 
     fn full_room(&self) -> Room {
         Room { bytes: self.config.max_answer, stored: true }
     }
 
-    /// Asks for an echo and holds the answer; whether that could be done.
+    /// Asks an asker for an echo, if none is awaited yet. What may be said without one goes out at once, but an answer with
+    /// what others stored, or one that is cut because the asker has used up what it may have, waits for the echo. Whether
+    /// anything of this could be done.
     fn challenge(&mut self, now: Mono, pending: &Pending<C::Question>, answer: Answer<'_, O>) -> bool {
-        if !self.reflection.can_hold() || !self.outbox.has_room() {
+        let Pending { from, origin, length, ref question, .. } = *pending;
+        let room = self.reflection.room(origin, length);
+        let stored = answer.is_ok_and(|answer| !answer.items.is_empty());
+        let mut waits = stored || room < self.reflection.most(length);
+        let asked = self.reflection.is_challenged(origin);
+        if asked && !waits || !self.reflection.can_hold() || !self.outbox.has_room() {
             return false;
         }
-        let challenge = match self.reflection.is_challenged(pending.origin) {
-            true => None,
-            false => {
-                let tid = self.questions.challenge(pending.from);
-                let mut ping = self.outbox.buffer();
-                self.codec.encode_request(tid, pending.from, &Request::Ping, &mut ping);
-                if !self.reflection.spend(now, &self.limits, pending.origin, ping.len()) {
-                    self.questions.remove(tid);
-                    self.outbox.recycle(ping);
-                    return false;
-                }
-                self.outbox.push(pending.from, Some(tid), ping);
-                Some(tid)
-            }
-        };
         let (mut full, mut small) = self.reflection.buffers();
-        let (to, question) = (pending.from, &pending.question);
-        self.codec.encode_answer(to, question, answer, self.full_room(), &mut full);
-        let room = Room { bytes: self.reflection.room(pending.origin), stored: false };
-        self.codec.encode_answer(to, question, answer, room, &mut small);
-        self.reflection.hold(now, pending.origin, to, challenge, (full, small));
-        self.rates.0.counters.held.add(1);
+        let challenge = if asked { None } else { Some(self.echo_request(from)) };
+        let cost = challenge.as_ref().map_or(0, |(_, ping)| ping.len());
+        let left = room.saturating_sub(cost);
+        self.codec.encode_answer(from, question, answer, Room { bytes: left, stored: false }, &mut small);
+        // All of it is paid for now, so that it can go out later.
+        let limits = self.limits;
+        let mut pay = |bytes| bytes <= room && self.reflection.spend(now, &limits, origin, bytes);
+        let mut paid = pay(cost + small.len());
+        if !paid && !asked && !small.is_empty() {
+            // The echo is worth more than the small answer: with it the full one goes out.
+            small.clear();
+            (paid, waits) = (pay(cost), true);
+        }
+        if !paid {
+            self.reflection.give_back((full, small));
+            if let Some((tid, ping)) = challenge {
+                self.questions.remove(tid);
+                self.outbox.recycle(ping);
+            }
+            return false;
+        }
+        let tid = challenge.map(|(tid, ping)| {
+            self.outbox.push(from, Some(tid), ping);
+            tid
+        });
+        if waits {
+            self.codec.encode_answer(from, question, answer, self.full_room(), &mut full);
+            self.rates.0.counters.held.add(1);
+        } else {
+            self.send_paid(now, from, &mut small);
+        }
+        self.reflection.hold(now, origin, from, tid, (full, small));
         true
+    }
+
+    /// The smallest question there is, to be sent at once.
+    fn echo_request(&mut self, to: SocketAddr) -> (TransactionId, Vec<u8>) {
+        let tid = self.questions.challenge(to);
+        let mut ping = self.outbox.buffer();
+        self.codec.encode_request(tid, to, &Request::Ping, &mut ping);
+        (tid, ping)
     }
 
     /// The address echoed: what waited for it goes out.
     pub(super) fn prove(&mut self, now: Mono, origin: Origin) {
         self.reflection.prove(now, origin);
-        while let Some(mut held) = self.reflection.released(origin) {
+        while let Some(held) = self.reflection.released(origin) {
             if let Some(tid) = held.challenge {
                 self.questions.remove(tid);
             }
-            let mut bytes = self.outbox.buffer();
-            std::mem::swap(&mut bytes, &mut held.full);
-            self.send_proven(now, held.to, bytes);
-            self.rates.0.counters.released.add(1);
+            if !held.full.is_empty() {
+                let mut bytes = self.outbox.buffer();
+                bytes.extend_from_slice(&held.full);
+                self.send_proven(now, held.to, bytes);
+                self.rates.0.counters.released.add(1);
+            }
             self.reflection.recycle(held);
         }
     }
@@ -89,9 +112,7 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
             if let Some(tid) = held.challenge {
                 self.questions.remove(tid);
             }
-            let mut bytes = self.outbox.buffer();
-            std::mem::swap(&mut bytes, &mut held.small);
-            self.send_unproven(now, held.origin, held.to, bytes);
+            self.send_paid(now, held.to, &mut held.small);
             self.reflection.recycle(held);
         }
     }
@@ -108,15 +129,33 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
         }
     }
 
-    pub(super) fn send_unproven(&mut self, now: Mono, origin: Origin, to: SocketAddr, bytes: Vec<u8>) {
-        if !bytes.is_empty() && !self.reflection.spend(now, &self.limits, origin, bytes.len()) {
+    /// Sends what answers a question of `length` bytes, if so much may go there.
+    pub(super) fn send_unproven(
+        &mut self,
+        now: Mono,
+        origin: Origin,
+        to: SocketAddr,
+        length: usize,
+        mut bytes: Vec<u8>,
+    ) {
+        let fits = bytes.len() <= self.reflection.room(origin, length);
+        if bytes.is_empty() || fits && self.reflection.spend(now, &self.limits, origin, bytes.len()) {
+            self.send_paid(now, to, &mut bytes);
+        } else {
             self.rates.0.counters.withheld.add(1);
-            self.outbox.recycle(bytes);
+        }
+        self.outbox.recycle(bytes);
+    }
+
+    /// Sends what counts as sent already, and leaves an empty buffer.
+    fn send_paid(&mut self, now: Mono, to: SocketAddr, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
             return;
         }
-        if !bytes.is_empty() {
-            self.rates.0.counters.unproven.add(1);
-        }
-        self.send_proven(now, to, bytes);
+        self.rates.0.counters.unproven.add(1);
+        let mut out = self.outbox.buffer();
+        out.extend_from_slice(bytes);
+        bytes.clear();
+        self.send_proven(now, to, out);
     }
 }

@@ -126,7 +126,7 @@ pub struct Config {
     pub max_answer: usize,
     /// Bytes of the largest answer to an address that proved nothing. Default: 300.
     pub max_unproven_answer: usize,
-    /// Bytes that such an address may be sent beyond what came from it. Default: 600.
+    /// Bytes that such an address may be sent beyond what came from it, and has to earn back then. Default: 600.
     pub unproven_allowance: u32,
     /// Answers that wait for an echo of their asker. Default: 256.
     pub max_held: usize,

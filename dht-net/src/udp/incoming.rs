@@ -42,11 +42,13 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
                     self.prove(now, origin);
                 }
                 if self.is_wanted(now, origin, got) {
-                    let pending = Pending { from, origin, serves, question };
+                    let pending = Pending { from, origin, serves, length: len, question };
                     let (token, gave_way) = self.pending.insert(pending);
                     self.rates.0.counters.questions.add(1);
                     self.rates.0.counters.gave_way.add(usize::from(gave_way));
                     let from = Contact::new(peer, self.codec.addr(from));
+                    // Who is not there is not to be checked either: a check is larger than a ping, and repeated.
+                    let serves = serves && self.reflection.is_proven(now, origin);
                     self.ready.push_back(Incoming::Request { token, from, serves, request });
                 }
             }
@@ -56,7 +58,7 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
                 self.rates.0.counters.malformed.add(1);
                 if self.is_wanted(now, origin, got) {
                     let rejection = std::mem::take(&mut rejection);
-                    self.send_rejection(now, (from, origin), rejection);
+                    self.send_rejection(now, (from, origin), len, rejection);
                 }
             }
         }
@@ -93,10 +95,16 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
         false
     }
 
-    fn send_rejection(&mut self, now: Mono, (to, origin): (SocketAddr, Origin), bytes: Vec<u8>) {
+    fn send_rejection(
+        &mut self,
+        now: Mono,
+        (to, origin): (SocketAddr, Origin),
+        length: usize,
+        bytes: Vec<u8>,
+    ) {
         match self.reflection.is_proven(now, origin) {
             true => self.send_proven(now, to, bytes),
-            false => self.send_unproven(now, origin, to, bytes),
+            false => self.send_unproven(now, origin, to, length, bytes),
         }
     }
 
@@ -118,12 +126,15 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
             self.ready.push_back(Incoming::Local(contact));
         }
         match question.purpose {
-            Purpose::Challenge => {}
+            Purpose::Challenge => {
+                if let (Some(peer), Ok(_)) = (peer, result) {
+                    self.ready.push_back(Incoming::Heard(Contact::new(peer, self.codec.addr(from))));
+                }
+            }
             Purpose::Ask(id) => match peer {
                 Some(peer) if question.peer.as_ref().is_some_and(|expected| *expected != peer) => {
                     self.ready.push_back(Incoming::Failure { id, why: Failure::WrongPeer });
-                    let contact = Contact::new(peer, self.codec.addr(from));
-                    self.ready.push_back(Incoming::Peer { contact, serves: true });
+                    self.ready.push_back(Incoming::Heard(Contact::new(peer, self.codec.addr(from))));
                 }
                 _ => self.ready.push_back(match result {
                     Ok(response) => Incoming::Answer { id, response },

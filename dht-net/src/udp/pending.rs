@@ -12,6 +12,8 @@ pub(super) struct Pending<Q> {
     pub(super) origin: Origin,
     /// Whether the asker answers questions, so that it can be asked for an echo.
     pub(super) serves: bool,
+    /// Bytes of the datagram it came in.
+    pub(super) length: usize,
     pub(super) question: Q,
 }
 
@@ -55,7 +57,7 @@ mod tests {
 
     fn pending(question: u32) -> Pending<u32> {
         let origin = Origin { address: 1, source: 1, network: None };
-        Pending { from: ([127, 0, 0, 1], 1).into(), origin, serves: true, question }
+        Pending { from: ([127, 0, 0, 1], 1).into(), origin, serves: true, length: 1, question }
     }
 
     #[test]

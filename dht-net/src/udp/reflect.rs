@@ -1,8 +1,10 @@
 //! A source address can be made up. Whoever answers large to small questions throws what it says at whoever owns the address.
 //!
-//! So an address that proved nothing gets small answers without what others stored, and never more bytes than came from it
-//! and one small allowance. It proves itself by an echo: an answer to a question of ours, which only went there, or a ticket
-//! of ours. Whoever would get more is asked for an echo at once, and its answer is held until it comes.
+//! So an address that proved nothing gets small answers without what others stored: never more than a few times the bytes of
+//! its question, and in all what came from it and one small allowance. Once that is used up it gets less than it sends until
+//! it has sent as much as it got, and no more than that from then on. It proves itself by an echo: an answer to a question of
+//! ours, which only went there, or a ticket of ours. Whoever says that it serves is asked for an echo at once, on the same
+//! account, and an answer that it may not have yet is held until it comes.
 //!
 //! Pure: time is an argument, the transport sends.
 
@@ -20,11 +22,22 @@ use super::{
 /// Credit that is remembered at most: what it sent without an answer does not become a burst.
 const MAX_CREDIT: i32 = 16 << 10;
 
+/// What may go out for one question, as a part of its bytes: 3.2 times, of the smallest question with a target 300 bytes.
+const MOST: (usize, usize) = (16, 5);
+/// The same where more went there than came: enough for the answer to a ping, and what is left over pays the debt.
+const REPAYING: (usize, usize) = (7, 8);
+
 #[derive(Clone, Copy, Default)]
 struct Account {
     /// Bytes that came from there less those that went there.
     balance: i32,
+    /// Whether what is left of the allowance was too little for an answer: there is no other.
+    used_up: bool,
     rate: Bucket,
+}
+
+fn times(bytes: usize, (numerator, denominator): (usize, usize)) -> usize {
+    bytes.saturating_mul(numerator) / denominator
 }
 
 /// An answer that waits for an echo of its asker.
@@ -81,35 +94,56 @@ impl Reflection {
         self.proven.idle(origin.address, now).is_some_and(|idle| idle < self.lifetime)
     }
 
-    /// So much came from an address that proved nothing.
+    /// So much came from an address that proved nothing. One that was silent for long begins anew.
     pub(super) fn received(&mut self, now: Mono, origin: Origin, bytes: usize) {
         let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        let idle = self.accounts.idle(origin.address, now);
         let account = self.accounts.entry(origin.address, now);
+        if idle.is_some_and(|idle| idle >= self.lifetime) {
+            *account = Account::default();
+        }
         account.balance = account.balance.saturating_add(bytes).min(MAX_CREDIT);
     }
 
-    /// Bytes of the largest answer that may go there now.
-    pub(super) fn room(&self, origin: Origin) -> usize {
-        let balance = self.accounts.get(origin.address).map_or(0, |account| account.balance);
-        usize::try_from(balance.saturating_add(self.allowance)).unwrap_or(0).min(self.max_answer)
+    /// Bytes that go out at most for a question of `length` bytes that came in.
+    pub(super) fn most(&self, length: usize) -> usize {
+        times(length, MOST).min(self.max_answer)
     }
 
-    /// Whether so many bytes may go to an address that proved nothing; then they count as sent.
+    /// The same, at this moment to this address.
+    pub(super) fn room(&self, origin: Origin, length: usize) -> usize {
+        let (most, account) = (self.most(length), self.accounts.get(origin.address).unwrap_or_default());
+        if !account.used_up && self.covers(account.balance, most) {
+            return most;
+        }
+        let surplus = usize::try_from(account.balance).unwrap_or(0);
+        times(length, REPAYING).max(surplus).min(most)
+    }
+
+    /// Whether so many bytes may go out at this balance.
+    fn covers(&self, balance: i32, bytes: usize) -> bool {
+        let left = i64::from(balance) + i64::from(self.allowance);
+        usize::try_from(left).is_ok_and(|left| bytes <= left)
+    }
+
+    /// Whether the rates let so many bytes go to an address that proved nothing; then they count as sent. No more than
+    /// [`Reflection::room`] said.
     pub(super) fn spend(&mut self, now: Mono, limits: &Limits, origin: Origin, bytes: usize) -> bool {
         let of_address = Rate::new(limits.unproven_bytes, limits.unproven_bytes);
         let of_network = Rate::new(limits.unproven_network_bytes, limits.unproven_network_bytes);
         let n = bytes as u64;
-        if bytes > self.room(origin) {
-            return false;
-        }
+        // At most `max_answer`, which fits.
+        let sent = i32::try_from(bytes).unwrap_or(i32::MAX);
+        let before = self.accounts.entry(origin.address, now).balance;
+        let used_up = !self.covers(before.saturating_sub(sent), self.max_answer);
         let account = self.accounts.entry(origin.address, now);
         let network = origin.network.map(|network| self.networks.entry(network, now));
         let fits = account.rate.has(now, of_address, n)
             && network.as_ref().is_none_or(|network| network.has(now, of_network, n));
         if fits {
             account.rate.spend(now, of_address, n);
-            // At most `max_answer`, which fits.
-            account.balance = account.balance.saturating_sub(i32::try_from(bytes).unwrap_or(i32::MAX));
+            account.used_up |= used_up;
+            account.balance = before.saturating_sub(sent);
             if let Some(network) = network {
                 network.spend(now, of_network, n);
             }
@@ -165,7 +199,11 @@ impl Reflection {
 
     /// Keeps the buffers for later.
     pub(super) fn recycle(&mut self, held: Held) {
-        let Held { mut full, mut small, .. } = held;
+        self.give_back((held.full, held.small));
+    }
+
+    /// The same with buffers that hold no answer.
+    pub(super) fn give_back(&mut self, (mut full, mut small): (Vec<u8>, Vec<u8>)) {
         full.clear();
         small.clear();
         self.spare.push((full, small));
@@ -228,25 +266,50 @@ mod tests {
         assert_eq!(reflection.deadline(), None);
     }
 
+    /// Asks `count` questions of `length` bytes with so many milliseconds between them, each answered with as much as may
+    /// be; bytes that came and went.
+    fn flood(length: usize, count: usize, pause: u64) -> (usize, usize) {
+        let (limits, mut reflection) = (Limits::default(), reflection(Config::default()));
+        let (mut came, mut went) = (0, 0);
+        for n in 0..count as u64 {
+            reflection.received(at(n * pause), origin(1), length);
+            came += length;
+            let bytes = reflection.room(origin(1), length);
+            if reflection.spend(at(n * pause), &limits, origin(1), bytes) {
+                went += bytes;
+            }
+            assert!(5 * went <= 16 * came, "{went} for {came}");
+        }
+        (came, went)
+    }
+
     /// A victim is flooded with made-up questions in its name for a minute.
     #[test]
     fn a_victim_gets_no_more_than_was_sent_in_its_name() {
-        let (limits, mut reflection) = (Limits::default(), reflection(Config::default()));
-        let (mut came, mut went) = (0, 0);
-        for ms in 0..60_000 {
-            reflection.received(at(ms), origin(1), 94);
-            came += 94;
-            let bytes = reflection.room(origin(1));
-            if reflection.spend(at(ms), &limits, origin(1), bytes) {
-                went += bytes;
+        for length in [54, 58, 90, 94, 120, 300] {
+            for pause in [1, 10, 100, 1_000] {
+                let (came, went) = flood(length, (60_000 / pause) as usize, pause);
+                assert!(went <= came, "{went} for {came}: {length} bytes every {pause} ms");
+                assert!(went <= 61_000, "{went}");
             }
         }
-        assert!(went <= 61 * 1_000, "{went}");
-        assert!(went <= came);
-        // The first answer is all it can win.
-        let mut fresh = self::reflection(Config::default());
-        fresh.received(at(0), origin(1), 94);
-        assert_eq!(fresh.room(origin(1)), 300);
+    }
+
+    #[test]
+    fn what_went_beyond_the_allowance_is_earned_back_and_silence_begins_anew() {
+        let mut reflection = reflection(Config::default());
+        let mut room = |ms| {
+            reflection.received(at(ms), origin(1), 94);
+            let room = reflection.room(origin(1), 94);
+            assert!(reflection.spend(at(ms), &Limits::unlimited(), origin(1), room));
+            room
+        };
+        assert_eq!([room(0), room(1), room(2)], [300, 300, 82]);
+        let later: Vec<usize> = (3..100).map(&mut room).collect();
+        let earned = later.iter().position(|bytes| *bytes > 82).unwrap();
+        assert!((30..40).contains(&earned), "{earned}");
+        assert!(later[earned..].iter().all(|bytes| (82..=94).contains(bytes)));
+        assert_eq!([room(900_098), room(1_800_098)], [94, 300]);
     }
 
     #[test]
@@ -274,11 +337,12 @@ mod tests {
                 now += step;
                 reflection.received(at(now), origin(1), bytes);
                 came += bytes;
+                let answer = answer.min(reflection.room(origin(1), bytes));
                 if reflection.spend(at(now), &limits, origin(1), answer) {
                     went += answer;
                     prop_assert!(answer <= 300);
                 }
-                prop_assert!(went <= came + 600);
+                prop_assert!(went <= came + 600 && 5 * went <= 16 * came);
             }
         }
     }

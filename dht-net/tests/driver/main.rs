@@ -197,7 +197,7 @@ async fn a_call_that_is_dropped_before_its_turn_asks_nobody_and_what_is_kept_is_
 #[tokio::test(start_paused = true)]
 async fn everybody_who_closes_is_told_when_it_is_closed() {
     let held = Arc::new(());
-    let slow = parts::SlowEnd(Hub::new().join(at(1)), held.clone());
+    let slow = parts::SlowEnd { inner: Hub::new().join(at(1)), _held: held.clone() };
     let node = parts::spawned_on(slow, 1, Arc::new(store(1)), DriverConfig::default());
     let started = tokio::time::Instant::now();
     let close = || async {

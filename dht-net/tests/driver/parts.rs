@@ -222,27 +222,30 @@ pub fn spawned_on<T: Transport<Tiny>>(
 }
 
 /// A transport that takes a second to end, and holds something like a socket.
-pub struct SlowEnd(pub Memory<Tiny>, pub Arc<()>);
+pub struct SlowEnd {
+    pub inner: Memory<Tiny>,
+    pub _held: Arc<()>,
+}
 
 #[async_trait]
 impl Transport<Tiny> for SlowEnd {
     fn send(&mut self, id: RequestId, to: Contact<Tiny>, request: Request<Tiny>) {
-        self.0.send(id, to, request);
+        self.inner.send(id, to, request);
     }
     fn forget(&mut self, id: RequestId) {
-        self.0.forget(id);
+        self.inner.forget(id);
     }
     fn reply(&mut self, token: ReplyToken, answer: Result<&mut Response<Tiny>, Refusal>) {
-        self.0.reply(token, answer);
+        self.inner.reply(token, answer);
     }
     fn order(&mut self, order: Order<Tiny>) {
-        self.0.order(order);
+        self.inner.order(order);
     }
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<Tiny>> {
-        self.0.poll_next(cx)
+        self.inner.poll_next(cx)
     }
     async fn close(&mut self) {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        self.0.close().await;
+        self.inner.close().await;
     }
 }

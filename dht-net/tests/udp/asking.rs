@@ -86,7 +86,7 @@ async fn another_peer_than_expected_is_introduced() {
     stranger.send(&udp, &blank(tid, 8)).await;
     assert_eq!(next(&mut udp).await, Incoming::Failure { id: id(1), why: Failure::WrongPeer });
     let newcomer = Contact::new(8, stranger.port());
-    assert_eq!(next(&mut udp).await, Incoming::Peer { contact: newcomer, serves: true });
+    assert_eq!(next(&mut udp).await, Incoming::Heard(newcomer));
 }
 
 #[tokio::test]

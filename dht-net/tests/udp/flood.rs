@@ -11,7 +11,8 @@ use crate::{ALLOCATOR, parts::*};
 #[tokio::test]
 async fn a_flood_leaves_the_honest_their_answers_and_grows_nothing() {
     let _alone = QUIET.write().await;
-    let mut udp = server(1, Config::default()).await;
+    // So few that all of them are used before it is counted.
+    let mut udp = server(1, Config { max_held: 32, ..Config::default() }).await;
     let honest = Stranger::new().await;
     udp.send(id(1), Contact::new(9, honest.port()), Request::Ping);
     let tid = honest.asked(&mut udp).await;

@@ -51,7 +51,13 @@ pub fn question(tid: u32, peer: u8, serves: bool, ticket: bool, method: &[u8]) -
     out.extend(tid.to_be_bytes());
     out.extend([peer, u8::from(serves), u8::from(ticket)]);
     out.extend(method);
+    pad(&mut out);
     out
+}
+
+/// As long as a question of a real dialect is.
+fn pad(question: &mut Vec<u8>) {
+    question.resize(if question[8] == PING[0] { 58 } else { 94 }, 0);
 }
 
 pub const PING: &[u8] = &[0, 0, 0];
@@ -88,6 +94,7 @@ impl DatagramCodec<Net> for TinyCodec {
         out.extend(tid);
         out.extend([self.peer, u8::from(!self.read_only), 0]);
         out.extend(method);
+        pad(out);
     }
 
     fn decode<'a>(
@@ -250,6 +257,11 @@ pub fn rich() -> Response<Net> {
         items: (1..=8).map(TinyItem::value).collect(),
         ticket: None,
     }
+}
+
+/// The same without anything that is stored.
+pub fn plain() -> Response<Net> {
+    Response { items: Vec::new(), ..rich() }
 }
 
 /// The next request, answered with [`rich`]; whatever else happens is returned.

@@ -38,7 +38,7 @@ async fn an_echo_releases_the_answer_and_is_the_transports_own() {
     let (mut udp, stranger) = (server(1, Config::default()).await, Stranger::new().await);
     stranger.send(&udp, &question(1, 9, true, false, GET)).await;
     let ping = stranger.hear(&mut udp).await;
-    assert_eq!((ping[0], &ping[8..]), (b'q', PING));
+    assert_eq!((ping[0], &ping[8..11]), (b'q', PING));
     // A second one waits for the same echo.
     stranger.send(&udp, &question(2, 9, true, false, GET)).await;
     serve_one(&mut udp).await;
@@ -50,10 +50,43 @@ async fn an_echo_releases_the_answer_and_is_the_transports_own() {
     // From now on it is believed.
     stranger.send(&udp, &question(3, 9, true, false, GET)).await;
     assert_eq!(items(&stranger.hear(&mut udp).await), 8);
-    assert_eq!(poll(&mut udp).await, None, "the driver hears nothing of the echo");
+    assert_eq!(poll(&mut udp).await, None);
     let statistics = udp.rates().statistics();
     assert_eq!((statistics.held, statistics.released, statistics.unproven), (2, 2, 0));
     assert_eq!(statistics.waiting, 0);
+}
+
+#[tokio::test]
+async fn who_serves_is_heard_of_when_it_echoes_and_costs_its_victim_little() {
+    let _turn = QUIET.read().await;
+    let config = Config { hold: Duration::from_millis(100), ..Config::default() };
+    let (mut udp, stranger) = (server(1, config).await, Stranger::new().await);
+    let ask = question(1, 9, true, false, FIND);
+    stranger.send(&udp, &ask).await;
+    let Incoming::Request { token, serves, .. } = next(&mut udp).await else { panic!() };
+    assert!(!serves, "nobody was there for certain");
+    udp.reply(token, Ok(&mut plain()));
+    // The challenge and the small answer go out together; when its time is over nothing follows.
+    let (ping, answer) = (stranger.hear(&mut udp).await, stranger.hear(&mut udp).await);
+    assert_eq!((ping[0], answer[0]), (b'q', b'a'));
+    assert!(5 * (ping.len() + answer.len()) <= 16 * ask.len(), "{} and {}", ping.len(), answer.len());
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(poll(&mut udp).await, None);
+    assert_eq!((udp.rates().statistics().sent, udp.rates().statistics().waiting), (2, 0));
+
+    stranger.send(&udp, &question(2, 9, true, false, FIND)).await;
+    let tid = stranger.asked(&mut udp).await;
+    stranger.send(&udp, &blank(tid, 8)).await;
+    let heard = loop {
+        match next(&mut udp).await {
+            Incoming::Heard(contact) => break contact,
+            Incoming::Request { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(heard, dht_core::Contact::new(8, stranger.port()), "it is who it said last");
+    stranger.send(&udp, &question(3, 9, true, false, FIND)).await;
+    assert!(matches!(next(&mut udp).await, Incoming::Request { serves: true, .. }));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod network;
 mod items;
 mod loopback;
 mod metadata;
+mod reflection;
 mod swarms;
 
 /// Every call can be made in a task of its own.
