@@ -158,7 +158,7 @@ impl<O: Overlay> Routing<O> {
     ///
     /// # Errors
     /// Says why it is not kept. For want of room it becomes the first candidate in waiting. A known peer keeps its place
-    /// and address when the network group of the new address has its share of the table already.
+    /// and address when the filter does not admit the new address, or its network group has its share of the table already.
     pub fn insert(&mut self, now: Now, contact: Contact<O>) -> Result<(), Rejected> {
         self.insert_measured(now, contact, None)
     }
@@ -176,9 +176,8 @@ impl<O: Overlay> Routing<O> {
         let place = self.table.place(&contact.peer).ok_or(Rejected::Own)?;
         if let Some(entry) = self.table.entry_mut(place, &contact.peer) {
             let moved = contact.is_located() && contact.addr != entry.contact.addr;
-            if moved && !self.relocate_to(place, &contact) {
-                self.counts.rejected_group += 1;
-                return Err(Rejected::Group);
+            if moved {
+                self.relocate_to(place, &contact)?;
             }
             if let Some(entry) = self.table.entry_mut(place, &contact.peer) {
                 entry.touch(now.mono, rtt);
@@ -191,18 +190,28 @@ impl<O: Overlay> Routing<O> {
 
     /// Where a peer of the table (or in waiting) can be reached has changed. Says whether it is in the table. For
     /// addresses that the peer itself vouched for, over an authenticated connection or by answering there. It stays
-    /// known at the old address when the network group of the new one has its share of the table already.
+    /// known at the old address when the filter does not admit it at the new one, or when the network group of that has
+    /// its share of the table already.
     pub fn relocate(&mut self, contact: &Contact<O>) -> bool {
         let Some(place) = self.table.place(&contact.peer) else { return false };
         let Some(entry) = self.table.entry_mut(place, &contact.peer) else { return false };
-        if entry.contact.addr != contact.addr && contact.is_located() && !self.relocate_to(place, contact) {
-            self.counts.rejected_group += 1;
+        if entry.contact.addr != contact.addr && contact.is_located() {
+            // A refusal is counted, and otherwise changes nothing.
+            let _ = self.relocate_to(place, contact);
         }
         true
     }
 
-    fn relocate_to(&mut self, place: Place, contact: &Contact<O>) -> bool {
-        self.table.relocate(place, O::detach(contact.clone()), self.admit.prefers(contact))
+    fn relocate_to(&mut self, place: Place, contact: &Contact<O>) -> Result<(), Rejected> {
+        if !self.admit.admit(contact) {
+            self.counts.rejected_filtered += 1;
+            return Err(Rejected::Filtered);
+        }
+        if !self.table.relocate(place, O::detach(contact.clone()), self.admit.prefers(contact)) {
+            self.counts.rejected_group += 1;
+            return Err(Rejected::Group);
+        }
+        Ok(())
     }
 
     /// A check ended. Unknown and late ids are ignored.

@@ -129,6 +129,23 @@ fn an_address_changes_only_on_the_word_of_the_peer() {
 }
 
 #[test]
+fn nobody_moves_to_where_the_filter_would_not_have_let_him_in() {
+    struct Low;
+    impl Admit<Tiny> for Low {
+        fn admit(&self, contact: &Contact<Tiny>) -> bool {
+            contact.addr < 2000
+        }
+    }
+    let mut world = World::filtered(quiet(), Low);
+    world.insert([200]);
+    assert!(world.routing.relocate(&Contact::new(200, 2001)), "it is in the table");
+    let moved = world.routing.insert(world.now, Contact::new(200, 2002));
+    assert_eq!(moved, Err(Rejected::Filtered));
+    assert_eq!(world.routing.get(&200).unwrap().contact.addr, 1200);
+    assert_eq!(world.routing.statistics().rejected_filtered, 2);
+}
+
+#[test]
 fn old_live_peers_stay_and_a_failed_one_is_replaced_by_whoever_answered_last() {
     let mut world = World::new(Config { k: 2, replacements: 3, ..quiet() });
     world.populate(128..=255);
