@@ -1,6 +1,6 @@
 //! Torrent files, as far as this network needs them: the info dictionary that everything is named after, and the hashes.
 //!
-//! Trackers, web seeds and the content itself are for clients. The bytes of the info dictionary are never written anew:
+//! Trackers are only passed on, web seeds and the content itself are for clients. The bytes of the info dictionary are never written anew:
 //! another form of the same values is another torrent.
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     InfoHash,
-    bencode::{Error, Kind, Limits, Reader, Value},
+    bencode::{Error, Kind, Limits, Reader, Value, Writer},
     metadata::truncated,
 };
 
@@ -85,7 +85,37 @@ impl Torrent {
     /// A torrent file with the info dictionary and nothing else: no trackers, peers are found by this network. One of
     /// version 2 lacks the hashes of its pieces, which clients ask peers for.
     pub fn encode(&self) -> Vec<u8> {
-        [b"d4:info", &self.info[..], b"e"].concat()
+        self.encode_with(&[] as &[&str])
+    }
+
+    /// The same with trackers, each in a tier of its own (BEP 12): they are tried in this order. Empty and repeated ones are
+    /// left out.
+    pub fn encode_with(&self, trackers: &[impl AsRef<str>]) -> Vec<u8> {
+        let mut tiers: Vec<&str> = Vec::new();
+        for tracker in trackers.iter().map(AsRef::as_ref) {
+            if !tracker.is_empty() && !tiers.contains(&tracker) {
+                tiers.push(tracker);
+            }
+        }
+        let mut out = b"d".to_vec();
+        if let Some(first) = tiers.first() {
+            out.extend_from_slice(b"8:announce");
+            Writer::new(&mut out).bytes(first.as_bytes());
+        }
+        // Who knows this list does not look at the field before, so it would say nothing more of one tracker.
+        if tiers.len() > 1 {
+            out.extend_from_slice(b"13:announce-list");
+            Writer::new(&mut out).list(|list| {
+                for tier in &tiers {
+                    list.element().list(|tier_of_one| tier_of_one.bytes(tier.as_bytes()));
+                }
+            });
+        }
+        // As it came: a writer would sort its keys.
+        out.extend_from_slice(b"4:info");
+        out.extend_from_slice(&self.info);
+        out.push(b'e');
+        out
     }
 
     /// The info dictionary as it came.
@@ -157,6 +187,22 @@ mod tests {
         // Unsorted keys are kept as they are: the hash is over them.
         let odd = b"d4:name1:a6:lengthi3e6:pieces0:e";
         assert_eq!(Torrent::decode(&file(odd)).unwrap().info().as_ref(), odd);
+    }
+
+    #[test]
+    fn trackers_stand_before_the_info_dictionary_each_in_its_tier() {
+        let odd = b"d4:name1:a6:lengthi3e6:pieces0:e";
+        let torrent = Torrent::of(Bytes::from_static(odd)).unwrap();
+        let list = b"13:announce-listll3:udpel4:httpee";
+        for (trackers, head) in [
+            (&[][..], &b"d"[..]),
+            (&["", "udp", "udp"], b"d8:announce3:udp"),
+            (&["udp", "http", "udp", ""], &[b"d8:announce3:udp", &list[..]].concat()),
+        ] {
+            let file = torrent.encode_with(trackers);
+            assert_eq!(file, [head, b"4:info", odd, b"e"].concat());
+            assert_eq!(Torrent::decode(&file).as_ref(), Ok(&torrent));
+        }
     }
 
     #[test]

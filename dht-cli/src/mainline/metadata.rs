@@ -1,4 +1,5 @@
-//! `dht mainline metadata`: the description of a torrent, fetched from its swarm by the link alone (BEP 9).
+//! `dht mainline metadata`: the description of a torrent, fetched from its swarm by the link alone (BEP 9). The trackers of
+//! the link are not asked, but passed on.
 
 use std::{fs, path::PathBuf};
 
@@ -40,9 +41,10 @@ pub async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         fetched => fetched.with_context(|| format!("cannot fetch the metadata of `{name}`"))?,
     };
     let torrent = Torrent::of(info).with_context(|| format!("`{name}` is described by no torrent"))?;
-    let mut json = torrent::described(&torrent);
+    let trackers = &args.swarm.trackers;
+    let mut json = output::merged(torrent::described(&torrent, trackers), json!({ "trackers": trackers }));
     if let Some(path) = &args.out {
-        let written = fs::write(path, torrent.encode());
+        let written = fs::write(path, torrent.encode_with(trackers));
         written.with_context(|| format!("cannot write `{}`", path.display()))?;
         json = output::merged(json, json!({ "file": path.display().to_string() }));
     }

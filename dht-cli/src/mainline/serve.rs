@@ -43,7 +43,7 @@ async fn serve(args: &Args, output: Output) -> anyhow::Result<Client> {
     let client = Client::join(&args.client, Stay::On).await?;
     let served = client.dht().serve_metadata(&torrent).await;
     let addr = served.with_context(|| format!("cannot serve `{}`", args.file.display()))?;
-    let json = output::merged(torrent::described(&torrent), json!({ "addr": addr.to_string() }));
+    let json = output::merged(torrent::described(&torrent, &[]), json!({ "addr": addr.to_string() }));
     output.say(&json, || format!("{}  served at {addr}", torrent::magnet(&torrent)))?;
     Ok(client)
 }

@@ -16,14 +16,14 @@ pub fn read(path: &Path) -> anyhow::Result<Torrent> {
     Torrent::decode(&bytes).map_err(|why| anyhow!("`{shown}` is not a torrent file: {why}"))
 }
 
-/// What a torrent is, without where it is.
-pub fn described(torrent: &Torrent) -> Value {
+/// What a torrent is, without where it is; its link with these trackers.
+pub fn described(torrent: &Torrent, trackers: &[String]) -> Value {
     let hashes: Vec<_> = torrent.info_hashes().map(|hash| hash.to_string()).collect();
     json!({
         "info_hashes": hashes,
         "name": torrent.name(),
         "bytes": torrent.info().len(),
-        "magnet": magnet(torrent).to_string(),
+        "magnet": Magnet { trackers: trackers.to_vec(), ..magnet(torrent) }.to_string(),
     })
 }
 

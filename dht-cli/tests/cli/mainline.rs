@@ -200,6 +200,14 @@ fn torrents_are_fetched_by_their_link_alone() {
     assert_eq!((&fetched["name"], &fetched["bytes"]), (&"a.txt".into(), &info.len().into()), "{fetched}");
     assert_eq!(fetched["info_hashes"], served["info_hashes"]);
     assert_eq!(fs::read(&out).unwrap(), fs::read(&file).unwrap());
+    assert_eq!((&fetched["trackers"], &fetched["magnet"]), (&json!([]), &json!(link)));
+
+    let tracked = format!("{link}&tr=http%3A%2F%2Ft%2Fa&tr=udp%3A%2F%2Ft%3A1");
+    let fetched = &network.done(&["metadata", &tracked, "-o", &out])[0];
+    assert_eq!(fetched["trackers"], json!(["http://t/a", "udp://t:1"]));
+    assert!(fetched["magnet"].as_str().unwrap().contains("&tr=udp"), "{fetched}");
+    let trackers = "8:announce10:http://t/a13:announce-listll10:http://t/ael9:udp://t:1ee";
+    assert_eq!(fs::read_to_string(&out).unwrap(), format!("d{trackers}4:info{info}e"));
     network.fails(&["metadata", HASH, "--timeout", "3s"], 3, &[HASH]);
 
     let harvest = folder.file("harvest.ndjson");
