@@ -64,6 +64,11 @@ pub trait Overlay: Sized + Send + Sync + 'static {
     fn contact_group(_contact: &Contact<Self>) -> Option<u64> {
         None
     }
+    /// Whether both addresses are one place at which only one peer can be, such as a socket; not so where names may share an
+    /// address, or where one tells nothing. A routing table has one name for such a place.
+    fn same_place(_one: &Self::Addr, _other: &Self::Addr) -> bool {
+        false
+    }
     /// Whether holders of a worse item (or none) are to be sent the best one after a fetch.
     fn corrects(query: &Self::Query) -> bool;
 

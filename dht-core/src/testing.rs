@@ -1,7 +1,7 @@
 //! `Tiny`: an 8-bit overlay. Eight bits fit in the head and reach every bucket.
 //!
 //! A peer is a byte, its key is the same byte, its address says whether it is known, and with its high byte in which
-//! network group it is. A query is a byte too; an item has an author and a version, the higher version is better,
+//! network group it is; in group 255 there is one peer at each address. A query is a byte too; an item has an author and a version, the higher version is better,
 //! version 0 is invalid by the convention of the tests.
 
 use crate::{Contact, Key, Overlay};
@@ -82,6 +82,9 @@ macro_rules! tiny {
             }
             fn contact_group(contact: &Contact<Self>) -> Option<u64> {
                 contact.is_located().then_some(u64::from(contact.addr / 256))
+            }
+            fn same_place(one: &u16, other: &u16) -> bool {
+                one == other && one / 256 == 255
             }
             fn corrects(query: &TinyQuery) -> bool {
                 matches!(query, TinyQuery::Value(_))

@@ -105,6 +105,11 @@ impl Overlay for Mainline {
         contact.addr.0.map(|addr| address::group(addr.ip()))
     }
 
+    /// A socket has one node (BEP 45).
+    fn same_place(one: &Endpoint, other: &Endpoint) -> bool {
+        one.0.is_some() && one == other
+    }
+
     fn corrects(query: &Query) -> bool {
         matches!(query, Query::Item(_))
     }
@@ -144,6 +149,14 @@ mod tests {
         assert_eq!(group("9.8.7.6:1"), group("9.8.7.5:2"));
         assert_ne!(group("9.8.7.6:1"), group("9.8.6.6:1"));
         assert_eq!(Mainline::contact_group(&Contact::unlocated(NodeId([1; 20]))), None);
+    }
+
+    #[test]
+    fn a_socket_is_one_place_and_an_address_is_not() {
+        let at = |text: &str| Endpoint::from(text.parse::<SocketAddr>().unwrap());
+        assert!(Mainline::same_place(&at("9.8.7.6:1"), &at("9.8.7.6:1")));
+        assert!(!Mainline::same_place(&at("9.8.7.6:1"), &at("9.8.7.6:2")));
+        assert!(!Mainline::same_place(&Endpoint(None), &Endpoint(None)));
     }
 
     #[test]

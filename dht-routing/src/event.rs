@@ -133,6 +133,9 @@ pub enum Rejected {
     /// Its network group has as many peers in its bucket, or in the table, as one may have.
     #[error("the peer's network group has its share of the table already")]
     Group,
+    /// Another peer of the table is where it is, and only one can be there.
+    #[error("another peer of the table is at that place")]
+    Place,
     /// The table filter does not admit it.
     #[error("the table filter does not admit the peer")]
     Filtered,
@@ -146,7 +149,7 @@ impl Rejected {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Capacity { .. } | Self::Group => ErrorKind::Capacity,
-            Self::Latency { .. } | Self::Filtered | Self::Own => ErrorKind::Routing,
+            Self::Latency { .. } | Self::Place | Self::Filtered | Self::Own => ErrorKind::Routing,
         }
     }
 }

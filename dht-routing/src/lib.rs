@@ -32,6 +32,8 @@ mod config;
 mod event;
 mod group;
 mod lookup;
+mod lost;
+mod occupant;
 mod refresh;
 mod rename;
 mod routing;

@@ -41,9 +41,11 @@ pub struct Routing<O: Overlay> {
     pub(crate) last_id: u64,
     /// Bootstrap contacts for the day the table is empty, at most `max_remembered`.
     pub(crate) remembered: Vec<Contact<O>>,
-    /// Peers that failed while the table was low, latest last, at most `max_remembered`: when the fault was our own
-    /// network's, they are the ones to ask.
+    /// Peers that failed, latest last, at most `max_remembered`: when the fault was the network's, they are the ones to
+    /// ask.
     pub(crate) lost: VecDeque<Contact<O>>,
+    /// Those of them that the last refresh asked and that have not answered yet; a few.
+    pub(crate) probes: Vec<O::PeerId>,
     pub(crate) counts: Statistics,
 }
 
@@ -75,6 +77,7 @@ impl<O: Overlay> Routing<O> {
             last_id: 0,
             remembered: Vec::new(),
             lost: VecDeque::new(),
+            probes: Vec::new(),
             counts: Statistics::default(),
         })
     }
@@ -95,14 +98,17 @@ impl<O: Overlay> Routing<O> {
             return;
         }
         if !self.admit.admit(&contact) {
-            self.counts.rejected_filtered += 1;
+            self.refuse(Rejected::Filtered);
             return;
         }
         let preferred = self.admit.prefers(&contact);
         if !self.table.has_group_room(place, &contact) {
-            self.counts.rejected_group += 1;
+            self.refuse(Rejected::Group);
         } else if !self.table.has_use(place.bucket, preferred) {
             self.table.offer(place, Spare { contact: O::detach(contact), verified: None, preferred });
+        } else if self.table.occupant(&contact).is_some() {
+            self.refuse(Rejected::Place);
+            self.doubt_occupant(now.mono, &contact);
         } else if !self.has_candidate_slot() {
             self.counts.dropped += 1;
         } else {
@@ -158,7 +164,8 @@ impl<O: Overlay> Routing<O> {
     ///
     /// # Errors
     /// Says why it is not kept. For want of room it becomes the first candidate in waiting. A known peer keeps its place
-    /// and address when the filter does not admit the new address, or its network group has its share of the table already.
+    /// and address when the filter does not admit the new address, somebody else is there, or its network group has its
+    /// share of the table already.
     pub fn insert(&mut self, now: Now, contact: Contact<O>) -> Result<(), Rejected> {
         self.insert_measured(now, contact, None)
     }
@@ -190,8 +197,8 @@ impl<O: Overlay> Routing<O> {
 
     /// Where a peer of the table (or in waiting) can be reached has changed. Says whether it is in the table. For
     /// addresses that the peer itself vouched for, over an authenticated connection or by answering there. It stays
-    /// known at the old address when the filter does not admit it at the new one, or when the network group of that has
-    /// its share of the table already.
+    /// known at the old address when the filter does not admit it at the new one, when somebody else is there, or when the
+    /// network group of that has its share of the table already.
     pub fn relocate(&mut self, contact: &Contact<O>) -> bool {
         let Some(place) = self.table.place(&contact.peer) else { return false };
         let Some(entry) = self.table.entry_mut(place, &contact.peer) else { return false };
@@ -204,14 +211,15 @@ impl<O: Overlay> Routing<O> {
 
     fn relocate_to(&mut self, place: Place, contact: &Contact<O>) -> Result<(), Rejected> {
         if !self.admit.admit(contact) {
-            self.counts.rejected_filtered += 1;
-            return Err(Rejected::Filtered);
+            return Err(self.refuse(Rejected::Filtered));
         }
-        if !self.table.relocate(place, O::detach(contact.clone()), self.admit.prefers(contact)) {
-            self.counts.rejected_group += 1;
-            return Err(Rejected::Group);
-        }
-        Ok(())
+        let moved = self.table.relocate(place, O::detach(contact.clone()), self.admit.prefers(contact));
+        moved.map_err(|rejected| self.refuse(rejected))
+    }
+
+    fn refuse(&mut self, rejected: Rejected) -> Rejected {
+        self.counts.refused(rejected);
+        rejected
     }
 
     /// A check ended. Unknown and late ids are ignored.
@@ -239,6 +247,7 @@ impl<O: Overlay> Routing<O> {
         for (_, bootstrap) in &mut self.bootstraps {
             bootstrap.resolved(now.mono, &peer, outcome, left);
         }
+        self.probed(now.mono, &peer, outcome.is_ok());
         self.promote(now.mono);
     }
 
@@ -265,25 +274,24 @@ impl<O: Overlay> Routing<O> {
     ) -> Result<(), Rejected> {
         let limit = self.config.latency_tolerance;
         if let Some(rtt) = rtt.filter(|rtt| *rtt > limit) {
-            self.counts.rejected_latency += 1;
-            return Err(Rejected::Latency { rtt, limit });
+            return Err(self.refuse(Rejected::Latency { rtt, limit }));
         }
         if !self.admit.admit(&contact) {
-            self.counts.rejected_filtered += 1;
-            return Err(Rejected::Filtered);
+            return Err(self.refuse(Rejected::Filtered));
         }
         let preferred = self.admit.prefers(&contact);
         // Most contacts find no room: what costs something is done for the others only.
         let room = match self.table.room(place, &contact, preferred) {
             Ok(room) => room,
-            Err(Rejected::Group) => {
-                self.counts.rejected_group += 1;
-                return Err(Rejected::Group);
-            }
             Err(rejected) => {
-                self.counts.rejected_capacity += 1;
-                self.table.offer(place, Spare { contact, verified: Some(Secs::of(now)), preferred });
-                return Err(rejected);
+                match rejected {
+                    Rejected::Capacity { .. } => {
+                        self.table.offer(place, Spare { contact, verified: Some(Secs::of(now)), preferred });
+                    }
+                    Rejected::Place => self.doubt_occupant(now, &contact),
+                    _ => {}
+                }
+                return Err(self.refuse(rejected));
             }
         };
         let added = Event::Added { contact: contact.clone(), bucket: place.bucket as u32 };
@@ -308,12 +316,8 @@ impl<O: Overlay> Routing<O> {
     /// Puts a peer out, if it is in.
     fn evict(&mut self, place: Place, peer: &O::PeerId, cause: Removal) -> bool {
         let Some(contact) = self.table.remove(place, peer) else { return false };
-        if matches!(cause, Removal::Failed(_)) && self.table.len() < self.config.low_water {
-            self.lost.retain(|lost| lost.peer != *peer);
-            self.lost.push_back(contact);
-            while self.lost.len() > self.config.max_remembered {
-                self.lost.pop_front();
-            }
+        if matches!(cause, Removal::Failed(_)) {
+            self.lose(contact);
         }
         self.gone(peer.clone(), cause);
         true
@@ -354,7 +358,7 @@ impl<O: Overlay> Routing<O> {
 
     /// Whether one more candidate may be checked. While the table checks peers for its own purposes, a quarter of the
     /// checks is theirs, so that a flood of candidates cannot hold up a refresh or bootstrap.
-    fn has_candidate_slot(&self) -> bool {
+    pub(crate) fn has_candidate_slot(&self) -> bool {
         let most = self.config.max_checks;
         let upkeep = self.refresh.is_some() || !self.bootstraps.is_empty();
         let reserved = if upkeep { most.div_ceil(4).min(most - 1) } else { 0 };

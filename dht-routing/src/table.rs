@@ -177,6 +177,9 @@ impl<O: Overlay> Table<O> {
         if !self.groups.have_room(bucket, contact) {
             return Err(Rejected::Group);
         }
+        if self.occupant(contact).is_some() {
+            return Err(Rejected::Place);
+        }
         let len = bucket.map_or(0, Bucket::len);
         if len < self.k {
             if self.len < self.max_size {
@@ -226,16 +229,24 @@ impl<O: Overlay> Table<O> {
         entry
     }
 
-    /// The peer can be reached elsewhere, where the filter may think otherwise of it. Says whether that is so now: it
-    /// is not when the network group there has no room for it.
-    pub(crate) fn relocate(&mut self, place: Place, contact: Contact<O>, preferred: bool) -> bool {
-        let Some(i) = self.position(place, &contact.peer) else { return false };
+    /// The peer can be reached elsewhere, where the filter may think otherwise of it. It stays known where it was when
+    /// somebody else is there, or when the network group there has no room for it.
+    pub(crate) fn relocate(
+        &mut self,
+        place: Place,
+        contact: Contact<O>,
+        preferred: bool,
+    ) -> Result<(), Rejected> {
+        let Some(i) = self.position(place, &contact.peer) else { return Ok(()) };
+        if self.occupant(&contact).is_some() {
+            return Err(Rejected::Place);
+        }
         let bucket = &mut self.buckets[place.bucket];
         if !self.groups.shift(bucket, &bucket.entries()[i].contact, &contact) {
-            return false;
+            return Err(Rejected::Group);
         }
         bucket.relocate(i, contact, preferred);
-        true
+        Ok(())
     }
 
     /// The peer failed. Says whether it has to leave: after `most` failures in a row, or because somebody waits who is
@@ -267,8 +278,8 @@ impl<O: Overlay> Table<O> {
         }
     }
 
-    /// Takes the best candidate of the nearest bucket that has use for one; drops those on the way whose network group
-    /// has got its places meanwhile.
+    /// Takes the best candidate of the nearest bucket that has use for one; drops those on the way whose place is taken, or
+    /// whose network group has got its places meanwhile.
     pub(crate) fn promotable(&mut self) -> Option<Contact<O>> {
         while self.spares > 0 {
             let useful = |i: &usize| {
@@ -277,7 +288,8 @@ impl<O: Overlay> Table<O> {
             let bucket = (0..self.buckets.len()).rev().find(useful)?;
             self.spares -= 1;
             let contact = self.buckets[bucket].best_spare()?;
-            if self.groups.have_room(self.buckets.get(bucket), &contact) {
+            let fits = self.groups.have_room(self.buckets.get(bucket), &contact);
+            if fits && self.occupant(&contact).is_none() {
                 return Some(contact);
             }
         }
@@ -391,6 +403,7 @@ mod tests {
                 self.groups.audit_bucket(bucket);
             }
             self.groups.audit(entries().map(|entry| &entry.contact));
+            assert!(entries().all(|entry| self.occupant(&entry.contact).is_none()), "two at one place");
             assert_eq!(self.pending, sum(|bucket| bucket.pending as usize));
         }
     }

@@ -22,7 +22,7 @@ impl<O: Overlay> Routing<O> {
         self.out.pop_front().unwrap_or_else(|| Action::Wait(self.alarm()))
     }
 
-    /// Refreshes the table: silent peers are checked, then the own key is looked up, then a key in each bucket that was
+    /// Refreshes the table: silent peers and a few of the lost ones are checked, then the own key is looked up, then a key in each bucket that was
     /// idle for the interval, or in every bucket when `forced`. A refresh that runs already is joined, unless only this
     /// one is forced: then it runs next. [`Event::Refreshed`] carries the id in every case, an empty table included.
     pub fn refresh(&mut self, now: Now, forced: bool) -> RefreshId {
@@ -127,7 +127,7 @@ impl<O: Overlay> Routing<O> {
         others.into_iter().flatten().chain(bootstraps).min()
     }
 
-    fn slots(&self) -> usize {
+    pub(crate) fn slots(&self) -> usize {
         self.config.max_checks.saturating_sub(self.checks.len())
     }
 
@@ -230,6 +230,7 @@ impl<O: Overlay> Routing<O> {
         let silent = silent.map(|entry| entry.contact.peer.clone()).collect();
         let (interval, max_prefix) = (self.config.refresh_interval, self.config.max_refresh_prefix);
         self.refresh = Some(Box::new(Refresh::new(now, ids, forced, interval, max_prefix, silent, evicted)));
+        self.probe_lost(now);
         self.promote(now);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use derive_where::derive_where;
 use dht_core::{Contact, Mono, Overlay};
 
-use crate::{Config, Routing};
+use crate::{Config, Rejected, Routing};
 
 /// One peer of the table.
 #[derive_where(Clone, Copy, Debug)]
@@ -64,10 +64,26 @@ pub struct Statistics {
     pub rejected_capacity: u64,
     /// Contacts whose network group had its share already.
     pub rejected_group: u64,
+    /// Contacts at whose place another peer was.
+    pub rejected_place: u64,
     /// Contacts that the filter did not admit.
     pub rejected_filtered: u64,
     /// Refreshes that ended.
     pub refreshes: u64,
+}
+
+impl Statistics {
+    /// A contact was not taken.
+    pub(crate) fn refused(&mut self, why: Rejected) {
+        match why {
+            Rejected::Latency { .. } => self.rejected_latency += 1,
+            Rejected::Capacity { .. } => self.rejected_capacity += 1,
+            Rejected::Group => self.rejected_group += 1,
+            Rejected::Place => self.rejected_place += 1,
+            Rejected::Filtered => self.rejected_filtered += 1,
+            Rejected::Own => {}
+        }
+    }
 }
 
 /// How the table is doing.

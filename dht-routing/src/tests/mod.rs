@@ -4,6 +4,7 @@ mod bootstrap;
 mod check;
 mod failures;
 mod groups;
+mod occupant;
 mod preference;
 mod properties;
 mod refresh;

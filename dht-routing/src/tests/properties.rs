@@ -16,6 +16,10 @@ enum Input {
     Insert(u8),
     /// The peer, and the network group it is in from now on.
     Relocate(u8, u8),
+    /// The peer, at one of a few places that belong to one peer each.
+    HeardAt(u8, u8),
+    InsertAt(u8, u8),
+    RelocateTo(u8, u8),
     /// Report the oldest outstanding check.
     Checked(bool, u64),
     /// Report the oldest outstanding lookup.
@@ -38,6 +42,9 @@ fn input() -> impl Strategy<Value = Input> {
         1 => any::<u8>().prop_map(Input::Remove),
         3 => any::<u8>().prop_map(Input::Insert),
         2 => (any::<u8>(), 0..4u8).prop_map(|(peer, group)| Input::Relocate(peer, group)),
+        2 => (any::<u8>(), 0..4u8).prop_map(|(peer, place)| Input::HeardAt(peer, place)),
+        2 => (any::<u8>(), 0..4u8).prop_map(|(peer, place)| Input::InsertAt(peer, place)),
+        2 => (any::<u8>(), 0..4u8).prop_map(|(peer, place)| Input::RelocateTo(peer, place)),
         8 => (any::<bool>(), 0..12_000u64).prop_map(|(ok, rtt)| Input::Checked(ok, rtt)),
         4 => (0..4usize).prop_map(Input::LookedUp),
         1 => any::<bool>().prop_map(Input::Refresh),
@@ -59,6 +66,11 @@ impl Admit<Tiny> for Taste {
     fn prefers(&self, contact: &Contact<Tiny>) -> bool {
         !self.0 || contact.addr.is_multiple_of(2)
     }
+}
+
+/// A peer at a place where only one can be.
+fn at_place(peer: u8, place: u8) -> Contact<Tiny> {
+    Contact::new(peer, u16::from_be_bytes([255, place]))
 }
 
 /// What is owed to the machine, and by it.
@@ -106,6 +118,9 @@ impl Ledger {
                 let moved = Contact::new(peer, u16::from(group) * 256 + u16::from(peer));
                 prop_assert_eq!(routing.relocate(&moved), known);
             }
+            Input::HeardAt(peer, place) => routing.heard(*now, at_place(peer, place)),
+            Input::InsertAt(peer, place) => drop(routing.insert(*now, at_place(peer, place))),
+            Input::RelocateTo(peer, place) => drop(routing.relocate(&at_place(peer, place))),
             Input::Checked(ok, ms) if !self.checks.is_empty() => {
                 let outcome =
                     if ok { Ok(Checked { rtt: rtt(ms), closer: 0 }) } else { Err(Failure::Timeout) };
@@ -170,6 +185,10 @@ impl Ledger {
         prop_assert!(!table.contains(self.routing.local()));
         prop_assert_eq!(&table, &self.members, "events tell all comings and goings");
         prop_assert_eq!(table.len(), self.routing.len());
+        let places = self.routing.iter().map(|entry| entry.contact.addr).filter(|addr| addr / 256 == 255);
+        let places: Vec<u16> = places.collect();
+        let distinct = places.iter().collect::<BTreeSet<_>>().len();
+        prop_assert_eq!(distinct, places.len(), "one peer at a place");
         for entry in self.routing.iter() {
             prop_assert!(entry.failures < config.max_failures);
             let local = Key([*self.routing.local()]);

@@ -1,0 +1,64 @@
+//! Peers that were lost. A node cannot tell a network that fell apart from peers that died, and what it never asks again it
+//! never finds again: two halves that were apart for an hour would stay two networks. So every refresh asks a few of
+//! those that failed, and one bootstrap contact that is not in the table. When all of the few answer, what was lost
+//! together is back together: then the others are asked too, and the table is refreshed with what comes of it.
+
+use dht_core::{Contact, Mono, Overlay, rand_core::Rng};
+
+use crate::Routing;
+
+/// Lost peers that a refresh asks. One that is back is an accident, as many are a network that healed.
+const PROBES: usize = 3;
+
+impl<O: Overlay> Routing<O> {
+    /// A peer failed and left; the latest are remembered.
+    pub(crate) fn lose(&mut self, contact: Contact<O>) {
+        self.lost.retain(|lost| lost.peer != contact.peer);
+        self.lost.push_back(contact);
+        while self.lost.len() > self.config.max_remembered {
+            self.lost.pop_front();
+        }
+    }
+
+    /// Asks a few of the lost peers, neighbours in time, and one of the remembered contacts.
+    pub(crate) fn probe_lost(&mut self, now: Mono) {
+        self.probes.clear();
+        if self.table.is_empty() {
+            // Then everybody is asked anyway.
+            return;
+        }
+        let mut contacts = Vec::new();
+        if !self.lost.is_empty() {
+            let first = self.rng.next_u64() as usize % self.lost.len();
+            let some = self.lost.iter().cycle().skip(first).take(PROBES.min(self.lost.len()));
+            contacts.extend(some.cloned());
+            self.probes.extend(contacts.iter().map(|contact| contact.peer.clone()));
+        }
+        let absent = |contact: &&Contact<O>| self.table.get(&contact.peer).is_none();
+        let seeds: Vec<&Contact<O>> = self.remembered.iter().filter(absent).collect();
+        if !seeds.is_empty() {
+            contacts.push(seeds[self.rng.next_u64() as usize % seeds.len()].clone());
+        }
+        for contact in contacts {
+            self.check(now, contact, self.config.check_timeout);
+        }
+    }
+
+    /// A check ended; perhaps it was one of a lost peer.
+    pub(crate) fn probed(&mut self, now: Mono, peer: &O::PeerId, answered: bool) {
+        if answered {
+            self.lost.retain(|lost| lost.peer != *peer);
+        }
+        let Some(at) = self.probes.iter().position(|probe| probe == peer) else { return };
+        self.probes.swap_remove(at);
+        if !answered {
+            self.probes.clear();
+        } else if self.probes.is_empty() {
+            let others: Vec<_> = self.lost.iter().take(self.slots()).cloned().collect();
+            for contact in others {
+                self.check(now, contact, self.config.check_timeout);
+            }
+            self.request_refresh(now, true);
+        }
+    }
+}
