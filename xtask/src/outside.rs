@@ -11,25 +11,33 @@ use xshell::{Shell, cmd};
 
 use crate::workspace::Workspace;
 
-/// What is depended on, without default features or not, and what must then be absent.
-const CASES: [Case; 5] = [
-    Case { dependency: "dht-routing", default_features: true, absent: &["tokio", "libp2p"] },
-    Case { dependency: "dht-query", default_features: true, absent: &["tokio", "libp2p"] },
-    Case { dependency: "dht-records", default_features: true, absent: &["tokio", "libp2p"] },
-    Case { dependency: "dht-protocol", default_features: true, absent: &["tokio", "libp2p"] },
-    Case { dependency: "dht", default_features: false, absent: &["libp2p"] },
+/// What is depended on, with which features, and what must then be absent.
+const CASES: [Case; 7] = [
+    Case::alone("dht-routing"),
+    Case::alone("dht-query"),
+    Case::alone("dht-records"),
+    Case::alone("dht-protocol"),
+    Case::alone("dht-mainline"),
+    Case { dependency: "dht", features: Some(&[]), absent: &["libp2p"] },
+    Case {
+        dependency: "dht",
+        features: Some(&["mainline"]),
+        absent: &["libp2p", "libp2p-identity", "dht-ipfs", "dht-config"],
+    },
 ];
 
 struct Case {
     dependency: &'static str,
-    default_features: bool,
+    /// `None`: those that it has by default; otherwise these and no others.
+    features: Option<&'static [&'static str]>,
     absent: &'static [&'static str],
 }
 
 /// Writes, checks and judges one crate per case, in the target folder.
 pub fn check(sh: &Shell, workspace: &Workspace) -> Result<()> {
     for case in &CASES {
-        let folder = workspace.target.join("outside").join(case.dependency);
+        let name = case.name();
+        let folder = workspace.target.join("outside").join(&name);
         case.write(&workspace.root, &folder)?;
         let manifest = folder.join("Cargo.toml");
         let target = &workspace.target;
@@ -37,20 +45,34 @@ pub fn check(sh: &Shell, workspace: &Workspace) -> Result<()> {
         let tree =
             cmd!(sh, "cargo tree --manifest-path {manifest} -e normal --prefix none").quiet().read()?;
         let found = present(&tree, case.absent);
-        ensure!(found.is_empty(), "`{}` alone brings {}", case.dependency, found.join(" and "));
-        println!("{} alone: {} packages", case.dependency, package_names(&tree).count());
+        ensure!(found.is_empty(), "`{name}` alone brings {}", found.join(" and "));
+        println!("{name} alone: {} packages", package_names(&tree).count());
     }
     Ok(())
 }
 
 impl Case {
+    /// A pure layer as it comes.
+    const fn alone(dependency: &'static str) -> Self {
+        Self { dependency, features: None, absent: &["tokio", "libp2p", "dht-net"] }
+    }
+
+    /// The package and the features that were picked.
+    fn name(&self) -> String {
+        let features = self.features.unwrap_or_default().iter();
+        features.fold(self.dependency.to_owned(), |name, feature| name + "-with-" + feature)
+    }
+
     fn write(&self, root: &Path, folder: &Path) -> Result<()> {
-        let Self { dependency, default_features, .. } = self;
+        let Self { dependency, features, .. } = self;
+        let (name, default_features) = (self.name(), features.is_none());
+        let features = features.unwrap_or_default();
         let path = root.join(dependency);
         fs::create_dir_all(folder.join("src"))?;
         let manifest = format!(
-            "[package]\nname = \"outside-{dependency}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-             [dependencies]\n{dependency} = {{ path = {path:?}, default-features = {default_features} }}\n\n\
+            "[package]\nname = \"outside-{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+             [dependencies]\n{dependency} = {{ path = {path:?}, default-features = {default_features}, \
+             features = {features:?} }}\n\n\
              [workspace]\n"
         );
         fs::write(folder.join("Cargo.toml"), manifest)?;
@@ -83,6 +105,13 @@ mod tests {
 
     const TREE: &str =
         "outside v0.0.0\ndht-core v0.1.0 (/a)\nlibp2p-identity v0.3.1\nbytes v1.0.0\nbytes v1.0.0 (*)";
+
+    #[test]
+    fn cases_have_their_own_names() {
+        let names: std::collections::BTreeSet<String> = CASES.iter().map(Case::name).collect();
+        assert_eq!(names.len(), CASES.len());
+        assert!(names.contains("dht-mainline"), "{names:?}");
+    }
 
     #[test]
     fn a_package_that_only_begins_alike_is_not_the_unwanted_one() {
