@@ -50,7 +50,7 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
         let cost = challenge.as_ref().map_or(0, |(_, ping)| ping.len());
         let left = room.saturating_sub(cost);
         self.codec.encode_answer(from, question, answer, Room { bytes: left, stored: false }, &mut small);
-        // All of it is paid for now, so that it can go out later.
+        // All of it counts as sent from here on, so that it can go out later.
         let limits = self.limits;
         let mut pay = |bytes| bytes <= room && self.reflection.spend(now, &limits, origin, bytes);
         let mut paid = pay(cost + small.len());
