@@ -33,10 +33,15 @@ const NO_READ_ONLY: &str = "has no read-only mode";
 const NO_CALL: &str = "its library has no call for it";
 const NO_DHT_CALLS: &str =
     "has no calls for its DHT: it announces what it seeds, and looks for what it fetches";
+const NO_CAS: &str = "takes no cas: it reads the newest item first";
 
-const LIBTORRENT: &[(&str, Option<Side>, &str)] = &[
+const LIBTORRENT: &[(&str, Option<Side>, &str)] =
+    &[("find_node", Some(TheyAsk), NO_CALL), ("wrong cas refused", Some(TheyAsk), NO_CAS)];
+
+const LIBTORRENT_V6: &[(&str, Option<Side>, &str)] = &[
     ("find_node", Some(TheyAsk), NO_CALL),
-    ("wrong cas refused", Some(TheyAsk), "takes no cas: it reads the newest item first"),
+    ("wrong cas refused", Some(TheyAsk), NO_CAS),
+    ("samples", Some(TheyAsk), "its call for it sends nothing over IPv6"),
 ];
 
 const RQBIT: &[(&str, Option<Side>, &str)] = &[
@@ -56,6 +61,7 @@ const RQBIT: &[(&str, Option<Side>, &str)] = &[
     ("scrape", None, NO_SCRAPE),
     ("metadata by address", None, NO_METADATA),
     ("metadata by magnet", None, NO_METADATA),
+    ("read-only, not kept", Some(WeAsk), "takes in nobody who comes later, read-only or not, within 40 s"),
     ("read-only, not kept", Some(TheyAsk), NO_READ_ONLY),
 ];
 
@@ -97,7 +103,7 @@ const WEBTORRENT: &[(&str, Option<Side>, &str)] = &[
 /// All of them, the reference first.
 pub const ALL: [Foreign; 9] = [
     Foreign { name: "libtorrent", folder: "libtorrent", ip: V4, ours: 3, cannot: LIBTORRENT },
-    Foreign { name: "libtorrent-v6", folder: "libtorrent", ip: V6, ours: 3, cannot: LIBTORRENT },
+    Foreign { name: "libtorrent-v6", folder: "libtorrent", ip: V6, ours: 3, cannot: LIBTORRENT_V6 },
     Foreign { name: "libtorrent20", folder: "libtorrent20", ip: V4, ours: 3, cannot: LIBTORRENT },
     Foreign { name: "mainline", folder: "mainline", ip: V4, ours: 3, cannot: MAINLINE },
     Foreign { name: "rqbit", folder: "rqbit", ip: V4, ours: 3, cannot: RQBIT },

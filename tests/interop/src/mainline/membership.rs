@@ -8,7 +8,10 @@ use dht::{
 };
 use serde_json::json;
 
-use super::scene::{Scene, info_hash, near};
+use super::{
+    ours_ask,
+    scene::{Scene, near},
+};
 use crate::{
     child::Child,
     verdict::{Expected, Outcome, ensure, eventually},
@@ -23,10 +26,13 @@ pub async fn known(scene: &Scene) -> Outcome {
 }
 
 async fn they_take(scene: &Scene, node: &Contact<Mainline>) -> Outcome {
-    eventually("our node in its table", PATIENCE, async || match scene.they_know(node).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err("it is not".to_owned()),
-        Err(error) => Err(error),
+    eventually("our node in its table", PATIENCE, async || {
+        if scene.they_know(node).await? {
+            return Ok(());
+        }
+        // Some take in whoever asks, others only whom they met in a lookup. Whether it has a call for one does not matter.
+        let _ = scene.them.ask("get_peers", json!({ "info_hash": near(node.peer, 9).to_string() })).await;
+        Err("it is not".to_owned())
     })
     .await
 }
@@ -43,20 +49,30 @@ pub async fn join(scene: &Scene) -> Outcome {
     .await
 }
 
-/// A reader of ours finds what there is, and does not enter the foreign node's table. A newcomer that serves does, so it
-/// had the time to.
+/// A reader of ours finds what the foreign node holds, and enters no table. A newcomer that serves does enter the foreign
+/// node's, so it had the time to.
 pub async fn our_reader(scene: &Scene) -> Outcome {
-    let info_hash = info_hash("our reader");
-    let how = Announcement { port: Some(7201), seed: false };
-    scene.nodes[1].announce(info_hash, how).await.expected("our nodes take it")?;
+    let info_hash = near(scene.greet().await?.peer, 3);
+    let own = scene.ours()[0].port();
+    ours_ask::store(scene, info_hash.into(), ours_ask::peer(1, true)).await?;
     let reader = scene.guest(|builder| builder.read_only(true)).await?;
     let peers = reader.get_peers(info_hash).await.expected("a lookup")?.finish().await;
     let peers = peers.expected("an answer")?;
-    ensure(peers.iter().any(|peer| peer.addr.port() == 7201), "the announced peer", format!("{peers:?}"))?;
+    ensure(peers.iter().any(|peer| peer.addr.port() == own), "the announced peer", format!("{peers:?}"))?;
     let newcomer = scene.guest(|builder| builder).await?;
     they_take(scene, &newcomer.local()).await?;
     let known = scene.they_know(&reader.local()).await.expected("its table")?;
-    ensure(!known, "the reader in no table", "it is in its table")
+    ensure(!known, "the reader in no table", "it is in its table")?;
+    not_ours(scene, reader.local().peer).await
+}
+
+async fn not_ours(scene: &Scene, reader: NodeId) -> Outcome {
+    for node in &scene.nodes {
+        let table = node.table().peers().await.expected("our table")?;
+        let holds = table.iter().any(|entry| entry.contact.peer == reader);
+        ensure(!holds, "the reader in no table", "it is in ours")?;
+    }
+    Ok(())
 }
 
 /// A reader of theirs announces and finds, and is in no table of ours.
@@ -71,26 +87,17 @@ async fn read(scene: &Scene, reader: &Child) -> Outcome {
     let info_hash = near(scene.nodes[0].local().peer, 2);
     let how = Announcement { port: Some(7202), seed: false };
     scene.nodes[1].announce(info_hash, how).await.expected("our nodes take it")?;
-    // Its token comes back with the announcement and proves its address: whoever does not answer gets nothing before.
+    // Its token comes back with the announcement and proves its address: who answers nothing gets nothing before.
     let hash = info_hash.to_string();
     let fields = json!({ "info_hash": hash, "port": 7203, "implied_port": false, "seed": false });
     reader.ask("announce", fields).await.expected("`announce` works")?;
-    held(scene, near(scene.nodes[0].local().peer, 2).into(), ":7203").await?;
+    held(scene, info_hash.into(), ":7203").await?;
     eventually("`get_peers` finds it", PATIENCE, async || {
         let answer = reader.ask("get_peers", json!({ "info_hash": hash })).await?;
         if answer["peers"].to_string().contains(":7202") { Ok(()) } else { Err(answer.to_string()) }
     })
     .await?;
-    let id: NodeId = reader.peer.parse().expected("an id")?;
-    for node in &scene.nodes {
-        let table = node.table().peers().await.expected("our table")?;
-        ensure(
-            table.iter().all(|entry| entry.contact.peer != id),
-            "the reader in no table",
-            "it is in ours",
-        )?;
-    }
-    Ok(())
+    not_ours(scene, reader.peer.parse().expected("an id")?).await
 }
 
 /// Waits until one of our nodes holds something that reads like this.
