@@ -39,6 +39,7 @@ impl<O: Overlay> Routing<O> {
         if !seeds.is_empty() {
             contacts.push(seeds[self.rng.next_u64() as usize % seeds.len()].clone());
         }
+        contacts.truncate(self.slots());
         for contact in contacts {
             self.check(now, contact, self.config.check_timeout);
         }

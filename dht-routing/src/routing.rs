@@ -294,6 +294,7 @@ impl<O: Overlay> Routing<O> {
                 return Err(self.refuse(rejected));
             }
         };
+        self.lost.retain(|lost| lost.peer != contact.peer);
         let added = Event::Added { contact: contact.clone(), bucket: place.bucket as u32 };
         if let Some(entry) = self.table.insert(place, room, Entry::new(now, contact, rtt, preferred)) {
             self.displaced(now, entry);

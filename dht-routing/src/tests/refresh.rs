@@ -162,6 +162,58 @@ fn a_forced_refresh_runs_after_a_periodic_one_and_everybody_is_told_once() {
 }
 
 #[test]
+fn a_network_that_fell_apart_is_found_again() {
+    let far: [u8; 6] = [200, 201, 202, 203, 204, 205];
+    let mut world = World::new(quiet());
+    world.populate([1, 2, 3]);
+    world.insert([1, 2, 3]);
+    world.insert(far);
+    for peer in far {
+        world.routing.failed(world.now, &peer, Failure::Timeout);
+    }
+    world.routing.refresh(world.now, false);
+    world.run(secs(60));
+    assert_eq!(world.routing.len(), 3, "they are still away, and few of them were asked");
+    assert_eq!(world.checks.iter().filter(|(peer, ..)| *peer >= 200).count(), 3);
+    world.populate(far);
+    world.routing.refresh(world.now, false);
+    world.run(secs(60));
+    assert_eq!(world.routing.len(), 9, "some answered, so all were asked");
+    assert_eq!(world.refreshed().len(), 2 + 1, "what is found again is looked around in at once");
+}
+
+#[test]
+fn one_lost_peer_that_is_back_is_no_network() {
+    let mut world = World::new(quiet());
+    world.populate([1, 2, 200]);
+    world.insert([1, 2, 200, 201, 202]);
+    for peer in [200, 201, 202] {
+        world.routing.failed(world.now, &peer, Failure::Timeout);
+    }
+    world.routing.refresh(world.now, false);
+    world.run(secs(60));
+    assert!(world.routing.get(&200).is_some());
+    assert_eq!(world.refreshed().len(), 1);
+}
+
+#[test]
+fn a_seed_that_came_back_empty_is_told_of_us() {
+    let mut world = World::new(quiet());
+    world.populate([1, 2, 250]);
+    world.bootstrap([250]);
+    world.run(secs(60));
+    world.insert([1, 2]);
+    world.peers.remove(&250);
+    world.routing.failed(world.now, &250, Failure::Timeout);
+    world.populate([250]);
+    world.checks.clear();
+    world.routing.refresh(world.now, false);
+    world.run(secs(60));
+    assert!(world.checks.iter().any(|(peer, ..)| *peer == 250));
+    assert!(world.routing.get(&250).is_some());
+}
+
+#[test]
 fn a_refresh_ends_although_its_outcomes_are_never_reported() {
     let mut world = World::new(Config { stale_after: Some(secs(1)), ..quiet() });
     world.insert([128]);
