@@ -54,30 +54,43 @@ impl Debug for Swarm {
     }
 }
 
-/// Where an item is, and what an answer leaves out.
+/// Where an item is, what an answer leaves out, and what it may leave out.
 ///
 /// Two keys with the same target are the same key: the target is a hash that the salt is part of.
 #[derive(Clone)]
 pub struct ItemKey {
     target: Key<20>,
     salt: Bytes,
+    known: Option<i64>,
 }
 
 impl ItemKey {
     /// The item under this target: an immutable one, or a mutable one without salt.
     pub fn new(target: Key<20>) -> Self {
-        Self { target, salt: Bytes::new() }
+        Self { target, salt: Bytes::new(), known: None }
     }
 
     /// The mutable item of a key. Answers do not repeat the salt, so who asks must know it to check the signature.
     pub fn mutable(key: &[u8; 32], salt: impl Into<Bytes>) -> Self {
         let salt = salt.into();
-        Self { target: item::mutable_target(key, &salt), salt }
+        Self { target: item::mutable_target(key, &salt), salt, known: None }
     }
 
     /// The point of the key space.
     pub fn target(&self) -> &Key<20> {
         &self.target
+    }
+
+    /// The same place where only a later item than this is of use (`seq` of BEP 44): others need not send theirs to somebody
+    /// who is about to put one. Not for who looks for the latest: who answers without an item may have none at all.
+    #[must_use]
+    pub fn later_than(self, seq: i64) -> Self {
+        Self { known: Some(seq), ..self }
+    }
+
+    /// Beyond which sequence number an item is of use, if that was given.
+    pub fn known(&self) -> Option<i64> {
+        self.known
     }
 
     /// The salt, if it was given.
@@ -138,6 +151,8 @@ mod tests {
         assert_eq!(salted, bare);
         assert_eq!(salted.cmp(&bare), Ordering::Equal);
         assert_ne!(salted, ItemKey::mutable(&[1; 32], &b"other"[..]));
+        assert_eq!((bare.known(), bare.clone().later_than(5).known()), (None, Some(5)));
+        assert_eq!(bare.clone().later_than(5), bare);
         assert!(HashSet::from([salted]).contains(&bare));
     }
 

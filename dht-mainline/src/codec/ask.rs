@@ -2,7 +2,7 @@
 
 use dht_core::Request;
 
-use super::KrpcCodec;
+use super::{KrpcCodec, Sibling};
 use crate::{
     Item, Mainline, Query, Record, Token,
     bencode::Limits,
@@ -14,9 +14,19 @@ impl KrpcCodec {
     /// Appends a question; nothing for an item that is no bencode, or for what cannot be stored.
     pub(super) fn ask(&self, tid: &[u8], request: &Request<Mainline>, out: &mut Vec<u8>) {
         let Some(call) = call(request) else { return };
-        let query =
-            krpc::Query { id: self.config.id, read_only: self.read_only, want: Want::default(), call };
+        let want = self.wanted(&call);
+        let query = krpc::Query { id: self.config.id, read_only: self.read_only, want, call };
         Message { tid, version: None, ip: None, body: Body::Query(query) }.encode(out);
+    }
+}
+
+impl KrpcCodec {
+    /// Nodes of the other family too, where the node on its socket is in need of them (BEP 32): most answers have less room
+    /// for what was asked then.
+    fn wanted(&self, call: &Call<'_>) -> Want {
+        let needed = self.config.sibling.as_ref().is_some_and(Sibling::is_needy);
+        let both = needed && matches!(call, Call::FindNode { .. } | Call::GetPeers { .. });
+        Want { n4: both, n6: both }
     }
 }
 
@@ -27,7 +37,7 @@ fn call(request: &Request<Mainline>) -> Option<Call<'_>> {
         Request::Get { query: Query::Peers(swarm) } => {
             Call::GetPeers { info_hash: swarm.info_hash, scrape: swarm.scrape, noseed: swarm.noseed }
         }
-        Request::Get { query: Query::Item(key) } => Call::Get { target: *key.target(), seq: None },
+        Request::Get { query: Query::Item(key) } => Call::Get { target: *key.target(), seq: key.known() },
         Request::Get { query: Query::Samples(target) } => Call::SampleInfohashes { target: *target },
         Request::Put { query: Query::Peers(swarm), item: Record::Peer(peer), ticket } => Call::AnnouncePeer {
             info_hash: swarm.info_hash,

@@ -91,20 +91,25 @@ impl KrpcCodec {
         request.target().is_some_and(|target| self.config.tokens.holds(token, from.ip(), &target, now))
     }
 
-    /// What an answer tells of what was asked. Nodes of the socket's family only: the other one is another network.
+    /// What an answer tells of what was asked. Nodes of the socket's family only: the other one is another network, whose node
+    /// hears of its own.
     fn told(&self, request: &Request<Mainline>, reply: &Reply<'_>) -> Response<Mainline> {
         let mut response = Response::default();
         if matches!(request, Request::Ping | Request::Put { .. }) {
             return response;
         }
-        let nodes = match self.config.family {
-            Family::V4 => reply.nodes,
-            Family::V6 => reply.nodes6,
+        let (nodes, others) = match self.config.family {
+            Family::V4 => (reply.nodes, reply.nodes6),
+            Family::V6 => (reply.nodes6, reply.nodes),
         };
         let useful =
             |(id, addr): &(NodeId, SocketAddr)| *id != self.config.id && self.config.reach.allows(*addr);
         let nodes = nodes.into_iter().flat_map(|nodes| nodes.iter()).filter(useful);
         response.closer.extend(nodes.map(|(id, addr)| Contact::new(id, Endpoint::from(addr))));
+        if let Some(sibling) = &self.config.sibling {
+            let others = others.into_iter().flat_map(|nodes| nodes.iter());
+            sibling.hear(others.filter(|(_, addr)| self.config.reach.allows(*addr)));
+        }
         let Request::Get { query } = request else { return response };
         response.ticket = reply.token.and_then(Token::new);
         match query {

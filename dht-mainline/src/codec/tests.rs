@@ -361,6 +361,58 @@ fn every_part_stands_where_it_is_wanted() {
     assert_eq!(reply(&answered(&codec, &want(""), &mixed, FULL)).nodes.unwrap().len(), 2);
 }
 
+/// Our question as others read it.
+fn read_back(codec: &KrpcCodec, request: &Request<Mainline>) -> (krpc::Want, Option<i64>) {
+    let mut out = Vec::new();
+    codec.encode_request(TID, asker_addr(), request, &mut out);
+    let Body::Query(query) = krpc::decode(&out).unwrap().body else { panic!("{request:?}") };
+    let seq = if let Call::Get { seq, .. } = query.call { seq } else { None };
+    (query.want, seq)
+}
+
+#[test]
+fn both_families_are_wanted_where_the_other_is_in_need_and_kept_apart() {
+    let (sibling, answerer) = (Sibling::new(), Sibling::new());
+    answerer.set((1..20).map(contact_v6));
+    let config = CodecConfig::new(OURS, Family::V4, Tokens::new([3; 16]), 7);
+    let ours = KrpcCodec::new(CodecConfig { sibling: Some(sibling.clone()), ..config.clone() });
+    let theirs = CodecConfig {
+        id: THEIRS,
+        sibling: Some(answerer),
+        ..CodecConfig::new(THEIRS, Family::V4, config.tokens, 8)
+    };
+    let theirs = KrpcCodec::new(theirs);
+    let find = Request::FindNode { target: hash().key() };
+    assert_eq!(read_back(&ours, &find).0, Want::default());
+    sibling.need(true);
+    for request in requests() {
+        let both = matches!(request, Request::FindNode { .. } | Request::Get { query: Query::Peers(_) });
+        assert_eq!(read_back(&ours, &request).0, Want { n4: both, n6: both }, "{request:?}");
+    }
+    let mut ask = Vec::new();
+    ours.encode_request(TID, asker_addr(), &find, &mut ask);
+    let Ok(Datagram::Request { question, .. }) = hear(&theirs, &ask, &mut Vec::new()) else { panic!() };
+    let answer = answered(&theirs, &question, &response(8, Vec::new()), FULL);
+    let told = understood(&ours, &find, &answer);
+    assert_eq!(told.closer, (2..=8).map(contact).collect::<Vec<_>>(), "all but ourselves");
+    let closest = [5, 4, 7, 6, 1, 3, 2, 13].map(contact_v6);
+    assert_eq!(sibling.take_heard(), closest);
+    sibling.need(false);
+    understood(&ours, &find, &answer);
+    assert!(sibling.take_heard().is_empty());
+}
+
+#[test]
+fn a_number_that_is_known_is_told_to_who_is_asked_for_a_later_item() {
+    let codec = codec(Family::V4);
+    let key = ItemKey::mutable(&[7; 32], &b"salt"[..]);
+    for (key, seq) in
+        [(key.clone(), None), (key.clone().later_than(0), Some(0)), (key.later_than(5), Some(5))]
+    {
+        assert_eq!(read_back(&codec, &Request::Get { query: Query::Item(key) }).1, seq);
+    }
+}
+
 #[test]
 fn different_askers_see_different_peers_and_all_are_seen() {
     let codec = codec(Family::V4);

@@ -73,8 +73,9 @@ impl Builder {
             nodes.push(dht);
         }
         let dht = nodes.pop().expect("`listen` names an address, `validate` says");
-        let handles = dht.nodes().map(|node| node.handle.downgrade()).collect();
-        tokio::spawn(keep_siblings(handles, both, self.options.rejoin));
+        let family = |node: &Dht<Mainline>| node.socket().map_or(Family::V4, |addr| Family::of(addr.ip()));
+        let handles = dht.nodes().map(|node| (family(node), node.handle.downgrade())).collect();
+        tokio::spawn(keep_siblings(handles, both, self.options.join.clone(), self.options.rejoin));
         Ok(dht)
     }
 

@@ -68,7 +68,11 @@ impl Dht<Mainline> {
     ) -> Result<Put, PutError<Mainline>> {
         let target = *key.target();
         item.check(&target).map_err(|error: ItemError| PutError::Invalid(error.into()))?;
-        let query = Query::Item(key);
+        // Its lookup collects tokens: whatever is not later need not be sent.
+        let query = Query::Item(match item.seq() {
+            Some(seq) => key.later_than(seq),
+            None => key,
+        });
         let mut stores = Vec::new();
         for node in self.nodes() {
             stores.push(node.put_here(&query, &item, cas));

@@ -90,27 +90,51 @@ pub(super) async fn keep_joined(
     }
 }
 
-/// Tells the nodes of each family whom those of the other know, for askers who want both (BEP 32).
-pub(super) async fn keep_siblings(nodes: Vec<WeakHandle<Mainline>>, [v4, v6]: [Sibling; 2], pause: Duration) {
+/// Fewer known nodes than this, and those of the other family are asked for more: K, with which lookups get on.
+const FEW: usize = 8;
+
+/// Tells the nodes of each family whom those of the other know, for askers who want both (BEP 32), and lets a family in whose
+/// table there are few join through those that the other was told of.
+pub(super) async fn keep_siblings(
+    nodes: Vec<(Family, WeakHandle<Mainline>)>,
+    [v4, v6]: [Sibling; 2],
+    options: BootstrapOptions,
+    pause: Duration,
+) {
+    let both = [Family::V4, Family::V6].iter().all(|family| nodes.iter().any(|node| node.0 == *family));
     loop {
-        let mut known: [Vec<Contact<Mainline>>; 2] = Default::default();
         let mut alive = false;
-        for handle in nodes.iter().filter_map(WeakHandle::upgrade) {
-            let table =
-                handle.visit(|node, _| node.routing().iter().map(|entry| entry.contact.clone()).collect());
-            let Ok(contacts): Result<Vec<_>, _> = table.await else { continue };
-            alive = true;
-            for contact in contacts {
-                let Some(addr) = contact.addr.0 else { continue };
-                known[usize::from(Family::of(addr.ip()) == Family::V6)].push(contact);
+        for (family, sibling) in [(Family::V4, &v4), (Family::V6, &v6)] {
+            let mut known: Vec<Contact<Mainline>> = Vec::new();
+            let of_family = nodes.iter().filter(|node| node.0 == family);
+            let handles: Vec<_> = of_family.filter_map(|node| node.1.upgrade()).collect();
+            for handle in &handles {
+                let table = handle
+                    .visit(|node, _| node.routing().iter().map(|entry| entry.contact.clone()).collect());
+                let Ok(contacts): Result<Vec<_>, _> = table.await else { continue };
+                alive = true;
+                known.extend(contacts);
+            }
+            sibling.need(both && known.len() < FEW);
+            sibling.set(known);
+            let heard = sibling.take_heard();
+            if let Some(handle) = handles.into_iter().next().filter(|_| !heard.is_empty()) {
+                tokio::spawn(join_through(handle, heard, options.clone()));
             }
         }
         if !alive {
             return;
         }
-        let [of_v4, of_v6] = known;
-        v4.set(of_v4);
-        v6.set(of_v6);
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Joins through nodes that others named: they count once they answered.
+async fn join_through(handle: Handle<Mainline>, heard: Vec<Contact<Mainline>>, options: BootstrapOptions) {
+    let joining = handle.visit(|node, _| node.routing().health().bootstrapping).await;
+    if joining == Ok(false)
+        && let Ok(Err(failed)) = handle.bootstrap(heard, Vec::new(), options).await
+    {
+        tracing::debug!(%failed, "not joined through the other family");
     }
 }

@@ -155,6 +155,38 @@ async fn a_read_only_node_is_in_no_table_and_still_announces() {
 }
 
 #[tokio::test]
+async fn a_family_without_a_door_is_joined_through_the_other() {
+    let Ok(probe) = std::net::UdpSocket::bind("[::1]:0") else {
+        println!("skipped: no IPv6 on this machine");
+        return;
+    };
+    drop(probe);
+    let both = |n: u8| {
+        let listen = ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
+        loopback(n).listen(listen).configure(|options| options.rejoin = Duration::from_secs(1))
+    };
+    let first = both(1).build().await.unwrap();
+    let hosts: Vec<SocketAddr> = first.sockets().collect();
+    let second = both(2).bootstrap(&hosts).build().await.unwrap();
+    second.bootstrap_all().await.expect("the first node answers on both");
+    let door = first.socket().expect("it has a socket");
+    let third = both(3).bootstrap([door]).build().await.unwrap();
+    let joined = async {
+        loop {
+            let tables = third.saved_state().await.expect("the node runs").tables;
+            if tables.iter().all(|table| table.contacts.len() == 2) {
+                return tables;
+            }
+            // It asks its own family as it always does.
+            let _ = third.closest_to(third.local().peer.key()).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let tables = tokio::time::timeout(Duration::from_secs(20), joined).await.expect("it joins both");
+    assert_eq!(tables.len(), 2);
+}
+
+#[tokio::test]
 async fn two_families_are_two_nodes_behind_one_handle() {
     let Ok(probe) = std::net::UdpSocket::bind("[::1]:0") else {
         println!("skipped: no IPv6 on this machine");
