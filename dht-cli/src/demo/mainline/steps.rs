@@ -77,8 +77,8 @@ async fn get_peers(seeker: &Dht<Mainline>, info_hash: InfoHash, port: u16) -> Se
 
 async fn scrape(seeker: &Dht<Mainline>, leechers: InfoHash, seeds: InfoHash) -> Seen {
     let (one, other) = (seeker.scrape(leechers).await?, seeker.scrape(seeds).await?);
-    let sizes = [one.seeds, one.peers, other.seeds].map(f64::round);
-    ensure!(sizes == [0.0, 1.0, 1.0], "the filters tell {one:?} and {other:?}");
+    let sizes = [one.seeds, one.peers, other.seeds, other.peers].map(f64::round);
+    ensure!(sizes == [0.0, 1.0, 1.0, 0.0], "the filters tell {one:?} and {other:?}");
     Ok(format!("one peer by {} filters, one seed by {}", one.answers, other.answers))
 }
 
