@@ -72,6 +72,7 @@ pub fn push_addr(out: &mut Vec<u8>, addr: SocketAddr) {
 }
 
 /// Reads an address with its port; `None` unless there are 6 or 18 bytes.
+#[inline]
 pub fn read_addr(bytes: &[u8]) -> Option<SocketAddr> {
     let (ip, port) = bytes.split_last_chunk::<2>()?;
     let ip = match ip.len() {

@@ -26,16 +26,19 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Unreadable<'_>> {
     };
     let (version, ip) = (top.version, top.ip.and_then(read_addr));
     let answers = |field| Unreadable { answers: Some(tid), ..silent(Why::Field(field)) };
-    let body = match top.kind {
-        b"r" => reply(top.reply.as_ref()).map(Body::Reply).map_err(answers)?,
-        b"q" => top
-            .query()
-            .map(Body::Query)
-            .map_err(|field| Unreadable { refuse: Some(tid), ..silent(Why::Field(field)) })?,
-        b"e" => Body::Reject(top.reject.ok_or(answers("e"))?),
-        _ => return Err(silent(Why::Field("y"))),
-    };
-    Ok(Message { tid, version, ip, body })
+    let message = |body| Ok(Message { tid, version, ip, body });
+    match top.kind {
+        b"r" => match reply(top.reply.as_ref()) {
+            Ok(reply) => message(Body::Reply(reply)),
+            Err(field) => Err(answers(field)),
+        },
+        b"q" => match top.query() {
+            Ok(query) => message(Body::Query(query)),
+            Err(field) => Err(Unreadable { refuse: Some(tid), ..silent(Why::Field(field)) }),
+        },
+        b"e" => message(Body::Reject(top.reject.ok_or(answers("e"))?)),
+        _ => Err(silent(Why::Field("y"))),
+    }
 }
 
 /// The fields of the outermost dictionary.
@@ -55,9 +58,9 @@ struct Top<'a> {
 /// The arguments of a question.
 #[derive(Default)]
 struct Args<'a> {
-    id: Option<NodeId>,
-    target: Option<Key<20>>,
-    info_hash: Option<InfoHash>,
+    id: Option<&'a [u8; 20]>,
+    target: Option<&'a [u8; 20]>,
+    info_hash: Option<&'a [u8; 20]>,
     port: Option<i64>,
     implied_port: bool,
     seed: bool,
@@ -78,7 +81,7 @@ struct Args<'a> {
 /// The fields of an answer.
 #[derive(Default)]
 struct Fields<'a> {
-    id: Option<NodeId>,
+    id: Option<&'a [u8; 20]>,
     nodes: Option<&'a [u8]>,
     nodes6: Option<&'a [u8]>,
     token: Option<&'a [u8]>,
@@ -99,7 +102,7 @@ struct Fields<'a> {
 /// A field of the wrong sort counts as absent. The reader stays before it, and skips and checks it.
 #[inline]
 fn array<'a, const N: usize>(value: Value<'_, 'a>) -> Option<&'a [u8; N]> {
-    value.array().ok().flatten()
+    value.bytes_if().and_then(|bytes| bytes.try_into().ok())
 }
 
 fn flag(value: Value<'_, '_>) -> bool {
@@ -117,15 +120,15 @@ impl<'a> Top<'a> {
                     top.args.insert(Args::default()).read(value)?;
                 }
                 b"e" => top.reject = Some(reject(value)?),
-                b"ip" => top.ip = value.bytes().ok(),
-                b"q" => top.method = value.bytes().ok(),
+                b"ip" => top.ip = value.bytes_if(),
+                b"q" => top.method = value.bytes_if(),
                 b"r" if value.kind()? == Kind::Dict => {
                     top.reply.insert(Fields::default()).read(value)?;
                 }
                 b"ro" => top.read_only = flag(value),
-                b"t" => top.tid = value.bytes().ok(),
-                b"v" => top.version = value.bytes().ok(),
-                b"y" => top.kind = value.bytes().unwrap_or_default(),
+                b"t" => top.tid = value.bytes_if(),
+                b"v" => top.version = value.bytes_if(),
+                b"y" => top.kind = value.bytes_if().unwrap_or_default(),
                 _ => {}
             }
             Ok::<_, Error>(())
@@ -137,7 +140,7 @@ impl<'a> Top<'a> {
     fn query(self) -> Result<Query<'a>, &'static str> {
         let method = self.method.ok_or("q")?;
         let args = self.args.ok_or("a")?;
-        let id = args.id.ok_or("id")?;
+        let id = NodeId(*args.id.ok_or("id")?);
         Ok(Query { id, read_only: self.read_only, want: args.want, call: args.call(method)? })
     }
 }
@@ -146,16 +149,16 @@ impl<'a> Args<'a> {
     fn read(&mut self, value: Value<'_, 'a>) -> Result<(), Error> {
         value.dict(|key, value| {
             match key {
-                b"id" => self.id = array(value).copied().map(NodeId),
-                b"target" => self.target = array(value).copied().map(Key),
-                b"info_hash" => self.info_hash = array(value).copied().map(InfoHash),
+                b"id" => self.id = array(value),
+                b"target" => self.target = array(value),
+                b"info_hash" => self.info_hash = array(value),
                 b"port" => self.port = value.int().ok(),
                 b"implied_port" => self.implied_port = flag(value),
                 b"seed" => self.seed = flag(value),
                 b"scrape" => self.scrape = flag(value),
                 b"noseed" => self.noseed = flag(value),
                 b"want" => self.want = want(value)?,
-                b"token" => self.token = value.bytes().ok(),
+                b"token" => self.token = value.bytes_if(),
                 b"seq" => self.number(value, "seq", |args| &mut args.seq),
                 b"cas" => self.number(value, "cas", |args| &mut args.cas),
                 b"k" => (self.key, self.signs) = (array(value), true),
@@ -186,16 +189,16 @@ impl<'a> Args<'a> {
     fn call(self, method: &'a [u8]) -> Result<Call<'a>, &'static str> {
         Ok(match method {
             b"ping" => Call::Ping,
-            b"find_node" => Call::FindNode { target: self.target.ok_or("target")? },
+            b"find_node" => Call::FindNode { target: Key(*self.target.ok_or("target")?) },
             b"get_peers" => Call::GetPeers {
-                info_hash: self.info_hash.ok_or("info_hash")?,
+                info_hash: InfoHash(*self.info_hash.ok_or("info_hash")?),
                 scrape: self.scrape,
                 noseed: self.noseed,
             },
             b"announce_peer" => {
                 let port = self.port.and_then(|port| u16::try_from(port).ok());
                 Call::AnnouncePeer {
-                    info_hash: self.info_hash.ok_or("info_hash")?,
+                    info_hash: InfoHash(*self.info_hash.ok_or("info_hash")?),
                     // The announced port may be missing where it does not count.
                     port: if self.implied_port { port.unwrap_or(0) } else { port.ok_or("port")? },
                     implied_port: self.implied_port,
@@ -203,10 +206,10 @@ impl<'a> Args<'a> {
                     token: self.token.ok_or("token")?,
                 }
             }
-            b"get" => Call::Get { target: self.target.ok_or("target")?, seq: self.seq },
+            b"get" => Call::Get { target: Key(*self.target.ok_or("target")?), seq: self.seq },
             b"put" => self.put()?,
-            b"sample_infohashes" => Call::SampleInfohashes { target: self.target.ok_or("target")? },
-            _ => Call::Unknown { method, target: self.target.or(self.info_hash.map(|hash| hash.key())) },
+            b"sample_infohashes" => Call::SampleInfohashes { target: Key(*self.target.ok_or("target")?) },
+            _ => Call::Unknown { method, target: self.target.or(self.info_hash).copied().map(Key) },
         })
     }
 
@@ -227,7 +230,7 @@ impl<'a> Args<'a> {
         };
         Ok(Call::Put {
             token: self.token.ok_or("token")?,
-            target: self.target,
+            target: self.target.copied().map(Key),
             v: self.v.ok_or("v")?,
             cas: self.cas.filter(|_| signed.is_some()),
             signed,
@@ -239,18 +242,18 @@ impl<'a> Fields<'a> {
     fn read(&mut self, value: Value<'_, 'a>) -> Result<(), Error> {
         value.dict(|key, value| {
             match key {
-                b"id" => self.id = array(value).copied().map(NodeId),
-                b"nodes" => self.nodes = value.bytes().ok(),
-                b"nodes6" => self.nodes6 = value.bytes().ok(),
-                b"token" => self.token = value.bytes().ok(),
+                b"id" => self.id = array(value),
+                b"nodes" => self.nodes = value.bytes_if(),
+                b"nodes6" => self.nodes6 = value.bytes_if(),
+                b"token" => self.token = value.bytes_if(),
                 b"values" if value.kind()? == Kind::List => self.values = Some(Peers::checked(value.raw()?)),
-                b"BFsd" => self.seeds = value.bytes().ok(),
-                b"BFpe" => self.peers = value.bytes().ok(),
+                b"BFsd" => self.seeds = value.bytes_if(),
+                b"BFpe" => self.peers = value.bytes_if(),
                 b"v" => (self.v, self.has_v) = (value.canonical().ok(), true),
                 b"k" => self.key = array(value),
                 b"sig" => self.signature = array(value),
                 b"seq" => self.seq = value.int().ok(),
-                b"samples" => self.samples = value.bytes().ok(),
+                b"samples" => self.samples = value.bytes_if(),
                 b"num" => self.num = value.int().ok(),
                 b"interval" => self.interval = value.int().ok(),
                 b"p" => self.port = value.int().ok(),
@@ -264,7 +267,7 @@ impl<'a> Fields<'a> {
 #[inline]
 fn reply<'a>(fields: Option<&Fields<'a>>) -> Result<Reply<'a>, &'static str> {
     let fields = fields.ok_or("r")?;
-    let id = fields.id.ok_or("id")?;
+    let id = NodeId(*fields.id.ok_or("id")?);
     let nodes = |family, bytes: Option<_>, name| match bytes {
         Some(bytes) => Nodes::new(family, bytes).map(Some).ok_or(name),
         None => Ok(None),
