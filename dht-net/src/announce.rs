@@ -67,9 +67,10 @@ impl<O: Overlay> Announcer<O> {
         self.republisher.restore(now, missing, |_, _| Some(self.interval)).map(drop)
     }
 
-    /// The next item to announce now.
-    pub(crate) fn due(&mut self, now: Now) -> Option<(O::Query, O::Item)> {
-        if self.running.len() >= PARALLEL {
+    /// The next item to announce now. A node that knows nobody waits until it does: what is overdue when a process starts
+    /// would find no taker, and be put off for the retry time.
+    pub(crate) fn due(&mut self, now: Now, knows_somebody: bool) -> Option<(O::Query, O::Item)> {
+        if self.running.len() >= PARALLEL || !knows_somebody {
             self.wake = None;
             return None;
         }
@@ -82,7 +83,8 @@ impl<O: Overlay> Announcer<O> {
         }
     }
 
-    /// When to ask for [`Announcer::due`] again; `None`: when an announcement has ended or an item was added.
+    /// When to ask for [`Announcer::due`] again; `None`: when an announcement has ended, an item was added, or somebody
+    /// became known.
     pub(crate) fn wake_at(&self) -> Option<Mono> {
         self.wake
     }

@@ -27,7 +27,8 @@ pub use queue::Queue;
 pub use report::report;
 pub use run::{Happening, Watch, Watching, simulate};
 pub use scenario::{
-    Check, Churn, Fault, Invalid, Measure, OverlayKind, Phase, Population, Scenario, Start, What, Workload,
+    Check, Churn, Conduct, Fault, Invalid, Measure, OverlayKind, Phase, Population, Scenario, Start, What,
+    Workload,
 };
 pub use store::Stores;
 

@@ -201,7 +201,7 @@ pub struct State {
     pub up: u64,
     /// Of these, servers.
     pub servers: u64,
-    /// Peers in a table, on average over at most 1000 nodes.
+    /// Peers in a table, on average over at most 1000 nodes that keep to the rules.
     pub table_fill: f64,
     /// The smallest of these tables.
     pub table_min: u64,
@@ -209,6 +209,8 @@ pub struct State {
     pub stale: f64,
     /// Entries of these tables that name a node which runs and which nobody can dial or ask, as a share.
     pub misplaced: f64,
+    /// Entries of these tables that name a node which does not keep to the rules, as a share.
+    pub unruly: f64,
     /// What is published and should be found: its publisher is up.
     pub records: u64,
     /// Of these, what the store of a node that is up holds, other than its publisher's.

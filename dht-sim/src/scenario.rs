@@ -10,7 +10,7 @@ mod words;
 use crate::{link::Links, network::Engine, store::Stores};
 
 pub use check::{Check, Invalid, Measure};
-pub use fault::{Fault, What};
+pub use fault::{Conduct, Fault, What};
 
 /// A simulation.
 #[derive(Clone, Debug, PartialEq)]

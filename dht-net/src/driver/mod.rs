@@ -289,7 +289,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
 
     /// Starts the announcements that are due.
     fn announce(&mut self, now: Now) {
-        while let Some((query, item)) = self.announcer.due(now) {
+        while let Some((query, item)) = self.announcer.due(now, !self.node.routing().is_empty()) {
             let item = self.node.rules().renew(item, self.node.local());
             let item = self.node.rules().receive(item, now);
             if self.node.validator().check(&query, &item, now).is_err() {

@@ -40,12 +40,9 @@ impl<O: Overlay> Run<'_, O> {
         Ok(())
     }
 
-    /// Joins through two of the doors, open or not: nobody knows before it has asked.
+    /// Joins through the doors, open or not: nobody knows before it has asked.
     pub(super) fn join(&mut self, node: u32) {
-        let mut doors: Vec<u32> = (0..DOORS.min(self.world.len())).collect();
-        doors.retain(|door| *door != node);
-        self.choices.draw(2, &mut doors);
-        doors.truncate(2);
+        let doors: Vec<u32> = (0..DOORS.min(self.world.len())).filter(|door| *door != node).collect();
         let op = Op { kind: OpKind::Join, key: node, started: self.world.now() };
         self.world.join(node, op, &doors);
     }

@@ -6,7 +6,7 @@ use super::{DOORS, Run, cue::Cue, watch::Happening};
 use crate::{
     clock::nanos,
     network::seconds_of,
-    scenario::{Invalid, What},
+    scenario::{Conduct, Invalid, What},
 };
 
 impl<O: Overlay> Run<'_, O> {
@@ -47,6 +47,27 @@ impl<O: Overlay> Run<'_, O> {
             | What::StoreFails { share, .. }
             | What::StoreFull { share } => self.some(share),
             What::BootstrapDown => (0..DOORS.min(self.world.len())).collect(),
+            What::LyingDoors { share } => {
+                let doors = DOORS.min(self.world.len());
+                (0..(f64::from(doors) * share).round() as u32).collect()
+            }
+            What::Rebind { share } => {
+                let mut hidden = self.world.up();
+                hidden.retain(|node| self.world.role(*node).nat);
+                let count = (hidden.len() as f64 * share).round() as usize;
+                self.choices.draw(count, &mut hidden);
+                hidden.truncate(count);
+                hidden
+            }
+            // Whoever publishes is a victim, not an accomplice: otherwise nobody could say what should be found.
+            What::Misbehave { share, .. } => {
+                let mut able = self.world.up();
+                let count = (able.len() as f64 * share).round() as usize;
+                able.retain(|node| *node >= DOORS && !self.publishers.contains(node));
+                self.choices.draw(count, &mut able);
+                able.truncate(count);
+                able
+            }
             What::PublishersAway => self.publishers.clone(),
             What::Partition { .. } | What::OneWay { .. } | What::Weather { .. } | What::Crowd { .. } => {
                 vec![]
@@ -67,6 +88,14 @@ impl<O: Overlay> Run<'_, O> {
                     self.world.cue(back, Cue::Up(*node).write());
                 });
             }
+            What::LyingDoors { .. } => {
+                let lie = Some(Conduct::NameTheDead);
+                nodes.iter().for_each(|node| self.world.set_conduct(*node, lie));
+            }
+            What::Misbehave { conduct, .. } => {
+                nodes.iter().for_each(|node| self.world.set_conduct(*node, Some(*conduct)));
+            }
+            What::Rebind { .. } => nodes.iter().for_each(|node| self.world.rebind(*node)),
             What::Exit { .. } | What::BootstrapDown => nodes.iter().for_each(|node| self.stop(*node, false)),
             What::PublishersAway => nodes.iter().for_each(|node| self.stop(*node, true)),
             What::Silence { .. } => nodes.iter().for_each(|node| self.world.silence(*node, true)),
@@ -114,6 +143,9 @@ impl<O: Overlay> Run<'_, O> {
             What::BootstrapDown | What::PublishersAway => {
                 nodes.iter().try_for_each(|node| self.come(*node))?;
             }
+            What::LyingDoors { .. } | What::Misbehave { .. } => {
+                nodes.iter().for_each(|node| self.world.set_conduct(*node, None));
+            }
             What::Silence { .. } => nodes.iter().for_each(|node| self.world.silence(*node, false)),
             What::Slow { .. } => nodes.iter().for_each(|node| self.world.slow(*node, 0)),
             What::ClockDrift { .. } => nodes.iter().for_each(|node| self.world.drift_clock(*node, 0)),
@@ -122,7 +154,11 @@ impl<O: Overlay> Run<'_, O> {
             What::StoreFails { .. } => nodes.iter().for_each(|node| self.world.fail_store(*node, 0.0)),
             What::StoreFull { .. } => nodes.iter().for_each(|node| self.world.fill_store(*node, false)),
             // These do not pass.
-            What::Exit { .. } | What::Crowd { .. } | What::Crash { .. } | What::ClockStep { .. } => {}
+            What::Exit { .. }
+            | What::Crowd { .. }
+            | What::Crash { .. }
+            | What::ClockStep { .. }
+            | What::Rebind { .. } => {}
         }
         self.tell(Happening::Fault { name: what.name(), begins: false, nodes: nodes.len() as u32 });
         Ok(())

@@ -45,6 +45,7 @@ impl<O: Overlay> Run<'_, O> {
             table_min: tables.min,
             stale: tables.stale,
             misplaced: tables.misplaced,
+            unruly: tables.unruly,
             records,
             alive,
             holders: if alive > 0 { holders as f64 / alive as f64 } else { 0.0 },
@@ -188,6 +189,7 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
         Measure::Recall => phase.recall,
         Measure::Fresh => phase.fresh,
         Measure::Holders => (phase.state.records > 0).then_some(phase.state.holders),
+        Measure::Unruly => Some(phase.state.unruly),
         Measure::Misplaced => Some(phase.state.misplaced),
         Measure::SmallestTable => Some(phase.state.table_min as f64),
         Measure::Timeouts => (phase.traffic.requests > 0)
@@ -195,6 +197,12 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
         Measure::Count { of: kind } => Some(of(kind).map_or(0.0, |ops| ops.succeeded as f64)),
         Measure::RecordsAlive => {
             (phase.state.records > 0).then(|| phase.state.alive as f64 / phase.state.records as f64)
+        }
+        Measure::RecordsAliveAlways => {
+            let within = |sample: &&Sample| sample.at >= phase.from && sample.at <= phase.until;
+            let states = outcome.samples.iter().filter(within).map(|sample| &sample.state);
+            let shares = states.filter(|state| state.records > 0).map(|s| s.alive as f64 / s.records as f64);
+            shares.reduce(f64::min)
         }
         Measure::TableFill => Some(phase.state.table_fill),
         Measure::StaleEntries => Some(phase.state.stale),

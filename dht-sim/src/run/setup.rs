@@ -36,8 +36,10 @@ impl<'a, O: Overlay> Run<'a, O> {
         let sigma = scenario.churn.map_or(0.0, |churn| churn.sigma);
         let published = (scenario.workload.values + scenario.workload.providers) as usize;
         let sweep = scenario.engine.sweep_interval.unwrap_or(600.0);
+        let mut world = World::new(network, settings);
+        world.set_answer_size(parts.config.closer_per_answer);
         Ok(Self {
-            world: World::new(network, settings),
+            world,
             history: History::new(&scenario.stores, sweep, parts.queries.k),
             collector: Collector::default(),
             origin: 0,

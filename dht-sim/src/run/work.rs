@@ -28,10 +28,12 @@ impl<O: Overlay> Run<'_, O> {
         Op { kind, key, started: self.world.now() }
     }
 
-    /// Somebody who is up.
+    /// Somebody who is up and keeps to the rules.
     fn somebody(&mut self) -> Option<u32> {
         let all = u64::from(self.world.len());
-        (0..TRIES).map(|_| self.choices.below(all) as u32).find(|node| self.world.is_up(*node))
+        (0..TRIES)
+            .map(|_| self.choices.below(all) as u32)
+            .find(|node| self.world.is_up(*node) && self.world.conduct(*node).is_none())
     }
 
     /// Publishes the next version of something.

@@ -83,6 +83,8 @@ pub enum Measure {
     Fresh,
     /// Published records that a live node holds at the end, of those whose publisher is up.
     RecordsAlive,
+    /// The same at the worst of all samples.
+    RecordsAliveAlways,
     /// Live nodes that hold a published record at the end, on average over those that are alive.
     Holders,
     /// Peers in a table at the end, on average.
@@ -93,6 +95,8 @@ pub enum Measure {
     StaleEntries,
     /// Entries of tables that name a node which runs and which nobody can dial or ask, at the end.
     Misplaced,
+    /// Entries of tables that name a node which does not keep to the rules, at the end.
+    Unruly,
     /// Requests that nobody answered in time, of all.
     Timeouts,
     /// Messages per node and second.

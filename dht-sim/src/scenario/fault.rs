@@ -15,6 +15,18 @@ pub struct Fault {
     pub what: What,
 }
 
+/// How a node answers that does not keep to the rules. In all else it is a node like the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Conduct {
+    /// It names peers that do not exist, and says to keep what it is given.
+    NameTheDead,
+    /// It names those that collude with it, the nearest of them, and says to keep what it is given.
+    Collude,
+    /// As old or broken software: one answer in four cannot be read, one is empty, one names itself and the asker.
+    Stumble,
+}
+
 /// What befalls it. Whom it concerns is drawn by the seed; `share` is of the nodes that are up.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
@@ -59,6 +71,23 @@ pub enum What {
     },
     /// The nodes that newcomers join through are gone. Passes, and they come back.
     BootstrapDown,
+    /// A share of the nodes that newcomers join through names peers that do not exist. Passes.
+    LyingDoors {
+        /// Of these nodes.
+        share: f64,
+    },
+    /// Nodes answer otherwise than the rules have it. Passes.
+    Misbehave {
+        /// How many.
+        share: f64,
+        /// How.
+        conduct: Conduct,
+    },
+    /// NATs forget: nodes behind one lose all their connections, and are not told.
+    Rebind {
+        /// Of the nodes behind a NAT.
+        share: f64,
+    },
     /// Those who publish go, and come back when it passes. Their stores keep what they hold.
     PublishersAway,
     /// Nodes take requests and do not answer. Passes.
@@ -127,6 +156,9 @@ impl What {
             | Self::ClockDrift { share, .. }
             | Self::ClockFreeze { share }
             | Self::Sleep { share }
+            | Self::LyingDoors { share }
+            | Self::Misbehave { share, .. }
+            | Self::Rebind { share }
             | Self::StoreFull { share } => vec![*share],
             Self::StoreFails { share, calls } => vec![*share, *calls],
             // A crowd may be larger than the network.
@@ -136,7 +168,14 @@ impl What {
 
     /// Whether it is something that ends.
     pub(crate) fn passes(&self) -> bool {
-        !matches!(self, Self::Exit { .. } | Self::Crowd { .. } | Self::Crash { .. } | Self::ClockStep { .. })
+        !matches!(
+            self,
+            Self::Exit { .. }
+                | Self::Crowd { .. }
+                | Self::Crash { .. }
+                | Self::ClockStep { .. }
+                | Self::Rebind { .. }
+        )
     }
 
     /// Its name in snake case.
@@ -149,6 +188,9 @@ impl What {
             Self::Crowd { .. } => "crowd",
             Self::Crash { .. } => "crash",
             Self::BootstrapDown => "bootstrap_down",
+            Self::LyingDoors { .. } => "lying_doors",
+            Self::Misbehave { .. } => "misbehave",
+            Self::Rebind { .. } => "rebind",
             Self::PublishersAway => "publishers_away",
             Self::Silence { .. } => "silence",
             Self::Slow { .. } => "slow",

@@ -43,8 +43,8 @@ impl<O: Overlay> Announcer<O> {
         self.republisher.retry(now, query, slot);
     }
 
-    fn due(&mut self, now: Now) -> Option<(O::Query, O::Item)> {
-        if self.running.len() >= PARALLEL {
+    fn due(&mut self, now: Now, knows_somebody: bool) -> Option<(O::Query, O::Item)> {
+        if self.running.len() >= PARALLEL || !knows_somebody {
             self.wake = None;
             return None;
         }
@@ -92,7 +92,10 @@ impl<O: Overlay> World<O> {
 
     /// Starts what is due.
     pub(super) fn announce(&mut self, i: u32, node: &mut Node<O>, now: Now) {
-        while let Some((query, item)) = self.existing(i).and_then(|announcer| announcer.due(now)) {
+        loop {
+            let somebody = !node.routing().is_empty();
+            let due = self.existing(i).and_then(|announcer| announcer.due(now, somebody));
+            let Some((query, item)) = due else { return };
             let item = node.rules().renew(item, node.local());
             let item = node.rules().receive(item, now);
             if node.validator().check(&query, &item, now).is_err() {

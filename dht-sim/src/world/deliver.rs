@@ -12,10 +12,19 @@ impl<O: Overlay> World<O> {
     pub(super) fn send(&mut self, from: u32, id: RequestId, to: &dht_core::Contact<O>, request: Request<O>) {
         self.traffic.requests += 1;
         let life = self.members[from as usize].life;
-        let target = self.network.locate(to).filter(|target| (*target as usize) < self.members.len());
-        let Some(target) = target else {
+        let Some(target) = self.network.locate(to) else {
             return self.fail(from, from, life, id, Failure::Unreachable, 0);
         };
+        if target as usize >= self.members.len() {
+            // Nobody was ever there: a dial ends by its own deadline, a datagram in nothing.
+            match self.manners.introduces {
+                true => {
+                    self.fail(from, from, life, id, Failure::Unreachable, nanos(self.manners.dial_timeout))
+                }
+                false => self.traffic.lost += 1,
+            }
+            return;
+        }
         let member = &self.members[target as usize];
         if self.manners.introduces {
             let connected = self.members[from as usize].has_met(target);
@@ -135,6 +144,8 @@ impl<O: Overlay> World<O> {
             Ok(Response::default())
         } else if self.manners.introduces && !node.is_serving() {
             Err(Failure::Unsupported)
+        } else if let Some(answer) = self.misbehave(to, &asker, &request) {
+            answer
         } else {
             self.serve(&mut node, to, now, &asker, request)
         };

@@ -6,7 +6,7 @@ use dht_core::{Contact, Overlay};
 use dht_protocol::Node;
 
 use super::announce::Announcer;
-use crate::{clock::Clock, dice::mix, store::SimStore};
+use crate::{clock::Clock, dice::mix, scenario::Conduct, store::SimStore};
 
 /// What a node is by nature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub(crate) struct Extra<O: Overlay> {
     pub(crate) announcer: Option<Announcer<O>>,
     /// A clock that is not right.
     pub(crate) clock: Option<Clock>,
+    /// How it answers, where it does not keep to the rules.
+    pub(crate) conduct: Option<Conduct>,
     /// Answers come so much later.
     pub(crate) slow: u64,
     /// When its machine fell asleep.
@@ -66,6 +68,7 @@ impl<O: Overlay> Default for Extra<O> {
         Self {
             announcer: None,
             clock: None,
+            conduct: None,
             slow: 0,
             asleep_since: 0,
             saved: Vec::new(),

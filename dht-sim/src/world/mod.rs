@@ -8,6 +8,7 @@
 //! how they come and go in `life`, what they are asked to do in `operate`.
 
 mod announce;
+mod conduct;
 mod deliver;
 mod drive;
 mod faults;
@@ -125,6 +126,10 @@ pub(crate) struct World<O: Overlay> {
     found: Vec<Stored<O>>,
     /// Callers' queries by node, life and query.
     running: BTreeMap<(u32, u32, u64), Op>,
+    /// Those that act in concert, in the order of their numbers.
+    gang: Vec<u32>,
+    /// Peers that an answer names.
+    answer_size: usize,
     /// Newcomers that join.
     joining: BTreeMap<u32, Op>,
     sweep_interval: u64,
@@ -156,6 +161,8 @@ impl<O: Overlay> World<O> {
             dice: Dice::new(seed, 3),
             found: Vec::new(),
             running: BTreeMap::new(),
+            gang: Vec::new(),
+            answer_size: 20,
             joining: BTreeMap::new(),
             done: Vec::new(),
             taken: Vec::new(),
@@ -165,6 +172,11 @@ impl<O: Overlay> World<O> {
             violations: Vec::new(),
             violation_count: 0,
         }
+    }
+
+    /// How many peers an answer names; those that lie name as many.
+    pub(crate) fn set_answer_size(&mut self, size: usize) {
+        self.answer_size = size;
     }
 
     pub(crate) fn now(&self) -> u64 {

@@ -16,6 +16,7 @@ pub(crate) struct Tables {
     pub(crate) min: u64,
     pub(crate) stale: f64,
     pub(crate) misplaced: f64,
+    pub(crate) unruly: f64,
 }
 
 impl<O: Overlay> World<O> {
@@ -44,9 +45,13 @@ impl<O: Overlay> World<O> {
         let mut some = up.to_vec();
         dice.draw(LOOKED_AT, &mut some);
         some.truncate(LOOKED_AT);
-        let (mut entries, mut stale, mut misplaced, mut min) = (0u64, 0u64, 0u64, u64::MAX);
+        let (mut entries, mut stale, mut misplaced, mut unruly) = (0u64, 0u64, 0u64, 0u64);
+        let mut min = u64::MAX;
         for i in &some {
             let Some(node) = &self.members[*i as usize].node else { continue };
+            if self.conduct(*i).is_some() {
+                continue;
+            }
             let table = node.routing();
             let len = table.len() as u64;
             let limit = table.config().max_size as u64;
@@ -58,6 +63,7 @@ impl<O: Overlay> World<O> {
                     Some(peer) => {
                         let role = self.role(peer);
                         misplaced += u64::from(role.nat || !role.serves);
+                        unruly += u64::from(self.conduct(peer).is_some());
                     }
                 }
             }
@@ -65,12 +71,13 @@ impl<O: Overlay> World<O> {
                 self.violate(Some(*i), ViolationKind::Bound, || format!("{len} peers, {limit} allowed"));
             }
         }
-        let count = some.len().max(1) as f64;
+        let count = some.iter().filter(|i| self.conduct(**i).is_none()).count().max(1) as f64;
         Tables {
             fill: entries as f64 / count,
             min: if some.is_empty() { 0 } else { min },
             stale: stale as f64 / (entries as f64).max(1.0),
             misplaced: misplaced as f64 / (entries as f64).max(1.0),
+            unruly: unruly as f64 / (entries as f64).max(1.0),
         }
     }
 
