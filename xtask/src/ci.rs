@@ -10,7 +10,7 @@ use xshell::{Shell, cmd};
 
 use crate::steps::Steps;
 use crate::workspace::{Package, Workspace};
-use crate::{changed, fuzz, outside, tidy};
+use crate::{changed, fuzz, outside, sim, tidy};
 
 /// Seconds that each fuzz target runs for in `ci`: enough to replay the corpus and to see that it still works.
 const FUZZ_SECONDS: u64 = 15;
@@ -54,6 +54,7 @@ pub fn full(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> 
     steps.run("licences and sources", || deny(sh))?;
     steps.run("outside the workspace", || outside::check(sh, workspace))?;
     steps.run("demo", || demo(sh, workspace))?;
+    steps.run("whole networks", || sim::run(sh, sim::Size::CI, None))?;
     steps.run("interop", || {
         let program = built(workspace, "interop");
         // What BitTorrent nodes do is not all understood yet; `cargo xtask interop` meets them too.

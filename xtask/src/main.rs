@@ -1,4 +1,4 @@
-//! The maintainers' tasks: `ci`, `tidy`, `interop`, `bench`, `fuzz`. What a change has to pass is written here once, so
+//! The maintainers' tasks: `ci`, `tidy`, `interop`, `sim`, `bench`, `fuzz`. What a change has to pass is written here once, so
 //! that the build server and a person at a desk run the same thing.
 //!
 //! Deliberately not here: anything a user of the crates needs. Nothing depends on this package.
@@ -7,6 +7,7 @@ mod changed;
 mod ci;
 mod fuzz;
 mod outside;
+mod sim;
 mod steps;
 mod tidy;
 mod workspace;
@@ -33,6 +34,15 @@ mod flags {
             /// The suite against foreign implementations; what follows `--` is handed to it.
             cmd interop {
                 repeated arguments: String
+            }
+            /// Every fault scenario of the simulator, 20 seeds each at 1,000 nodes.
+            cmd sim {
+                /// 1,000 seeds each.
+                optional --nightly
+                /// As `ci` does it: 3 seeds each at 300 nodes.
+                optional --quick
+                /// Only the scenarios whose file name contains this.
+                optional --only only: String
             }
             /// Each layer used alone, by a crate outside the workspace.
             cmd outside {}
@@ -74,6 +84,14 @@ fn run(flags: &flags::Xtask, steps: &mut Steps) -> Result<()> {
         flags::XtaskCmd::Ci(_) => ci::full(&sh, &workspace, steps),
         flags::XtaskCmd::Tidy(_) => steps.run("tidy", || tidy::check(&workspace)),
         flags::XtaskCmd::Interop(interop) => steps.run("interop", || ci::interop(&sh, &interop.arguments)),
+        flags::XtaskCmd::Sim(sim) => {
+            let size = match (sim.nightly, sim.quick) {
+                (true, _) => sim::Size::NIGHTLY,
+                (_, true) => sim::Size::CI,
+                _ => sim::Size::RELEASE,
+            };
+            steps.run("sim", || sim::run(&sh, size, sim.only.as_deref()))
+        }
         flags::XtaskCmd::Outside(_) => steps.run("outside the workspace", || outside::check(&sh, &workspace)),
         flags::XtaskCmd::Bench(bench) => bench_all(&sh, &workspace, steps, &bench.names),
         flags::XtaskCmd::Fuzz(fuzz) => steps
