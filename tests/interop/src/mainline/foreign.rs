@@ -29,6 +29,8 @@ const NO_ITEMS: &str = "does not know BEP 44";
 const NO_SAMPLES: &str = "does not know BEP 51";
 const NO_SCRAPE: &str = "does not know BEP 33";
 const NO_METADATA: &str = "has no peer wire";
+const TAKES_ALL: &str = "takes in whoever asks, read-only or not";
+const TAKES_NONE: &str = "takes in nobody who comes later, read-only or not, within 40 s";
 const NO_READ_ONLY: &str = "has no read-only mode";
 const NO_CALL: &str = "its library has no call for it";
 const NO_DHT_CALLS: &str =
@@ -61,12 +63,14 @@ const RQBIT: &[(&str, Option<Side>, &str)] = &[
     ("scrape", None, NO_SCRAPE),
     ("metadata by address", None, NO_METADATA),
     ("metadata by magnet", None, NO_METADATA),
-    ("read-only, not kept", Some(WeAsk), "takes in nobody who comes later, read-only or not, within 40 s"),
+    ("read-only, not kept", Some(WeAsk), TAKES_NONE),
+    ("read-only, served", Some(TheyAsk), NO_READ_ONLY),
     ("read-only, not kept", Some(TheyAsk), NO_READ_ONLY),
 ];
 
-/// aria2 and Transmission: clients of torrents, with a DHT inside.
-const CLIENT: &[(&str, Option<Side>, &str)] = &[
+/// Clients of torrents, with a DHT inside.
+const ARIA2: &[(&str, Option<Side>, &str)] = &[
+    ("announce, implied port", Some(WeAsk), "keeps the port that it is told, whatever implied_port says"),
     ("ping", Some(TheyAsk), NO_DHT_CALLS),
     ("find_node", Some(TheyAsk), NO_DHT_CALLS),
     ("get_peers", Some(TheyAsk), NO_DHT_CALLS),
@@ -81,7 +85,29 @@ const CLIENT: &[(&str, Option<Side>, &str)] = &[
     ("get mutable", None, NO_ITEMS),
     ("samples", None, NO_SAMPLES),
     ("scrape", None, NO_SCRAPE),
+    ("read-only, served", Some(TheyAsk), NO_READ_ONLY),
     ("read-only, not kept", Some(TheyAsk), NO_READ_ONLY),
+    ("read-only, not kept", Some(WeAsk), TAKES_ALL),
+];
+
+const TRANSMISSION: &[(&str, Option<Side>, &str)] = &[
+    ("ping", Some(TheyAsk), NO_DHT_CALLS),
+    ("find_node", Some(TheyAsk), NO_DHT_CALLS),
+    ("get_peers", Some(TheyAsk), NO_DHT_CALLS),
+    ("announce, implied port", Some(TheyAsk), NO_DHT_CALLS),
+    ("immutable item", None, NO_ITEMS),
+    ("mutable item", None, NO_ITEMS),
+    ("older item refused", None, NO_ITEMS),
+    ("wrong cas refused", None, NO_ITEMS),
+    ("put immutable", None, NO_ITEMS),
+    ("get immutable", None, NO_ITEMS),
+    ("put mutable", None, NO_ITEMS),
+    ("get mutable", None, NO_ITEMS),
+    ("samples", None, NO_SAMPLES),
+    ("scrape", None, NO_SCRAPE),
+    ("read-only, served", Some(TheyAsk), NO_READ_ONLY),
+    ("read-only, not kept", Some(TheyAsk), NO_READ_ONLY),
+    ("read-only, not kept", Some(WeAsk), TAKES_NONE),
 ];
 
 const MAINLINE: &[(&str, Option<Side>, &str)] = &[
@@ -96,7 +122,8 @@ const MAINLINE: &[(&str, Option<Side>, &str)] = &[
 const WEBTORRENT: &[(&str, Option<Side>, &str)] = &[
     ("samples", None, NO_SAMPLES),
     ("scrape", None, NO_SCRAPE),
-    ("read-only, not kept", Some(WeAsk), "adds everybody who asks, read-only or not"),
+    ("read-only, not kept", Some(WeAsk), TAKES_ALL),
+    ("read-only, served", Some(TheyAsk), NO_READ_ONLY),
     ("read-only, not kept", Some(TheyAsk), NO_READ_ONLY),
 ];
 
@@ -109,9 +136,9 @@ pub const ALL: [Foreign; 9] = [
     Foreign { name: "rqbit", folder: "rqbit", ip: V4, ours: 3, cannot: RQBIT },
     Foreign { name: "rqbit-v6", folder: "rqbit", ip: V6, ours: 3, cannot: RQBIT },
     Foreign { name: "webtorrent", folder: "webtorrent", ip: V4, ours: 3, cannot: WEBTORRENT },
-    Foreign { name: "aria2", folder: "aria2", ip: V4, ours: 3, cannot: CLIENT },
+    Foreign { name: "aria2", folder: "aria2", ip: V4, ours: 3, cannot: ARIA2 },
     // It looks for nothing before it knows more than eight nodes.
-    Foreign { name: "transmission", folder: "transmission", ip: INSIDE, ours: 11, cannot: CLIENT },
+    Foreign { name: "transmission", folder: "transmission", ip: INSIDE, ours: 11, cannot: TRANSMISSION },
 ];
 
 impl Foreign {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dht::{
     Contact,
-    mainline::{Announcement, Mainline, NodeId},
+    mainline::{Announcement, InfoHash, Mainline, NodeId},
 };
 use serde_json::json;
 
@@ -49,16 +49,20 @@ pub async fn join(scene: &Scene) -> Outcome {
     .await
 }
 
-/// A reader of ours finds what the foreign node holds, and enters no table. A newcomer that serves does enter the foreign
-/// node's, so it had the time to.
-pub async fn our_reader(scene: &Scene) -> Outcome {
+/// A reader of ours finds what the foreign node holds.
+pub async fn our_reader_served(scene: &Scene) -> Outcome {
     let info_hash = near(scene.greet().await?.peer, 3);
     let own = scene.ours()[0].port();
-    ours_ask::store(scene, info_hash.into(), ours_ask::peer(1, true)).await?;
+    ours_ask::store(scene, info_hash.into(), ours_ask::peer(own, true)).await?;
     let reader = scene.guest(|builder| builder.read_only(true)).await?;
     let peers = reader.get_peers(info_hash).await.expected("a lookup")?.finish().await;
     let peers = peers.expected("an answer")?;
-    ensure(peers.iter().any(|peer| peer.addr.port() == own), "the announced peer", format!("{peers:?}"))?;
+    ensure(peers.iter().any(|peer| peer.addr.port() == own), "the announced peer", format!("{peers:?}"))
+}
+
+/// A reader of ours is in nobody's table. A newcomer that serves is in the foreign node's, so there was the time to.
+pub async fn our_reader_not_kept(scene: &Scene) -> Outcome {
+    let reader = scene.guest(|builder| builder.read_only(true)).await?;
     let newcomer = scene.guest(|builder| builder).await?;
     they_take(scene, &newcomer.local()).await?;
     let known = scene.they_know(&reader.local()).await.expected("its table")?;
@@ -75,8 +79,8 @@ async fn not_ours(scene: &Scene, reader: NodeId) -> Outcome {
     Ok(())
 }
 
-/// A reader of theirs announces and finds, and is in no table of ours.
-pub async fn their_reader(scene: &Scene) -> Outcome {
+/// A reader of theirs finds what our nodes hold.
+pub async fn their_reader_served(scene: &Scene) -> Outcome {
     let mut reader = scene.their_client().await?;
     let outcome = read(scene, &reader).await;
     reader.end().await;
@@ -88,16 +92,32 @@ async fn read(scene: &Scene, reader: &Child) -> Outcome {
     let how = Announcement { port: Some(7202), seed: false };
     scene.nodes[1].announce(info_hash, how).await.expected("our nodes take it")?;
     // Its token comes back with the announcement and proves its address: who answers nothing gets nothing before.
-    let hash = info_hash.to_string();
-    let fields = json!({ "info_hash": hash, "port": 7203, "implied_port": false, "seed": false });
-    reader.ask("announce", fields).await.expected("`announce` works")?;
-    held(scene, info_hash.into(), ":7203").await?;
+    announce(scene, reader, info_hash, 7203).await?;
     eventually("`get_peers` finds it", PATIENCE, async || {
-        let answer = reader.ask("get_peers", json!({ "info_hash": hash })).await?;
+        let answer = reader.ask("get_peers", json!({ "info_hash": info_hash.to_string() })).await?;
         if answer["peers"].to_string().contains(":7202") { Ok(()) } else { Err(answer.to_string()) }
     })
-    .await?;
-    not_ours(scene, reader.peer.parse().expected("an id")?).await
+    .await
+}
+
+async fn announce(scene: &Scene, reader: &Child, info_hash: InfoHash, port: u16) -> Outcome {
+    let hash = info_hash.to_string();
+    let fields = json!({ "info_hash": hash, "port": port, "implied_port": false, "seed": false });
+    reader.ask("announce", fields).await.expected("`announce` works")?;
+    held(scene, info_hash.into(), &format!(":{port}")).await
+}
+
+/// A reader of theirs is in no table of ours, although it asked and announced.
+pub async fn their_reader_not_kept(scene: &Scene) -> Outcome {
+    let mut reader = scene.their_client().await?;
+    let announced = announce(scene, &reader, near(scene.nodes[0].local().peer, 4), 7204).await;
+    let id = reader.peer.parse().expected("an id");
+    let outcome = match (announced, id) {
+        (Ok(()), Ok(id)) => not_ours(scene, id).await,
+        (Err(stop), _) | (_, Err(stop)) => Err(stop),
+    };
+    reader.end().await;
+    outcome
 }
 
 /// Waits until one of our nodes holds something that reads like this.

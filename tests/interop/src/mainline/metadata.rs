@@ -18,11 +18,11 @@ pub async fn by_address(scene: &Scene) -> Outcome {
     scene.nodes[2].fetch_metadata_from(addr, wanted).await.expected("the info dictionary").map(drop)
 }
 
-/// By the DHT alone: the link names nobody.
+/// By the DHT alone: the link names nobody. Transmission takes a minute until it announces.
 pub async fn by_magnet(scene: &Scene) -> Outcome {
     let magnet: Magnet =
         format!("magnet:?xt=urn:btih:{}", scene.seeded().await?).parse().expected("a link")?;
-    let node = scene.nodes[2].timeout(Duration::from_secs(60));
+    let node = scene.nodes[2].timeout(Duration::from_secs(120));
     node.fetch_metadata(&magnet).await.expected("the info dictionary").map(drop)
 }
 

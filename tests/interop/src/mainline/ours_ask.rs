@@ -47,9 +47,14 @@ pub const CHECKS: &[Check] = &[
     },
     Check { capability: "join through it", side: WeAsk, run: |scene| membership::join(scene).boxed_local() },
     Check {
+        capability: "read-only, served",
+        side: WeAsk,
+        run: |scene| membership::our_reader_served(scene).boxed_local(),
+    },
+    Check {
         capability: "read-only, not kept",
         side: WeAsk,
-        run: |scene| membership::our_reader(scene).boxed_local(),
+        run: |scene| membership::our_reader_not_kept(scene).boxed_local(),
     },
 ];
 

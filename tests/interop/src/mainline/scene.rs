@@ -115,7 +115,9 @@ impl Scene {
         }
         let them = self.greet().await.map_err(|stop| format!("{stop:?}"))?;
         let request = dht::Request::FindNode { target: InfoHash(node.peer.0).key() };
-        let (response, _) = self.nodes[0].ask(them, request).await.map_err(|error| error.to_string())?;
+        // Not by the node itself: some do not name the asker.
+        let asker = self.nodes.iter().find(|asker| asker.local().peer != node.peer).ok_or("no other node")?;
+        let (response, _) = asker.ask(them, request).await.map_err(|error| error.to_string())?;
         Ok(response.closer.iter().any(|known| known.peer == node.peer))
     }
 
