@@ -1,11 +1,18 @@
-//! Who stores must have been given a token at its own address, for this very place, not long ago (SECURITY D10).
+//! Who stores must have been given a token at its own address, for this very place, not long ago (SECURITY D10); and what he stores must be true
+//! (D14).
 
 use std::time::Duration;
 
-use dht::mainline::{
-    InfoHash,
-    krpc::{Call, Canonical},
+use dht::{
+    mainline::{
+        InfoHash, Item,
+        bencode::{Limits, Tree},
+        item::Signed,
+        krpc::{self, Call, Canonical},
+    },
+    records::Store,
 };
+use ed25519_dalek::SigningKey;
 
 use super::{
     server::Server,
@@ -17,7 +24,7 @@ fn announce(info_hash: InfoHash, token: &[u8]) -> Call<'_> {
 }
 
 fn put(token: &[u8]) -> Call<'_> {
-    let v = Canonical::new(b"5:value", dht::mainline::bencode::Limits::default()).unwrap();
+    let v = Canonical::new(b"5:value", Limits::default()).unwrap();
     Call::Put { token, target: None, v, signed: None, cas: None }
 }
 
@@ -58,6 +65,54 @@ async fn forged_borrowed_and_old_tokens_store_nothing() {
     server.pass(Duration::from_secs(600));
     refused(&owner, announce(SWARM, &given)).await;
     assert_eq!(server.records().await, 1);
+}
+
+/// Who has a token still stores nothing that is not true, and nothing older than what is there (BEP 44).
+#[tokio::test]
+async fn lies_about_items_are_refused_by_number() {
+    let _shared = super::QUIET.read().await;
+    let server = Server::start().await;
+    let liar = Stranger::at([127, 0, 4, 1], 10).await;
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let large = Tree::from(vec![b'x'; 997].as_slice());
+    let item = |seq, text: &str| Item::mutable(&key, b"", seq, &text.into()).unwrap();
+    let bent = |change: fn(&mut Signed)| {
+        let mut item = item(5, "five");
+        change(item.signed.as_mut().unwrap());
+        item
+    };
+    let offer = async |item: &Item, cas: Option<i64>| {
+        server.pass(PAUSE);
+        let target = item.target();
+        let given = token(&server.ask(&liar, Call::Get { target, seq: None }).await).unwrap();
+        server.pass(PAUSE);
+        let v = Canonical::new(&item.value, Limits::of(4000)).unwrap();
+        let signed = item.signed.as_ref().map(|signed| krpc::Signed {
+            key: &signed.key,
+            signature: &signed.signature,
+            seq: signed.seq,
+            salt: &signed.salt,
+        });
+        refusal(&server.ask(&liar, Call::Put { token: &given, target: None, v, signed, cas }).await)
+    };
+    assert_eq!(offer(&item(5, "five"), None).await, None);
+    let lies = [
+        (bent(|signed| signed.signature[63] ^= 1), None, 206),
+        (bent(|signed| signed.seq = 6), None, 206),
+        (bent(|signed| signed.key = [0; 32]), None, 206),
+        (bent(|signed| signed.seq = -1), None, 203),
+        (bent(|signed| signed.salt = vec![b's'; 65].into()), None, 207),
+        (Item { value: large.encode().into(), signed: None }, None, 205),
+        (item(4, "four"), None, 302),
+        (item(5, "another"), None, 302),
+        (item(6, "six"), Some(4), 301),
+    ];
+    for (item, cas, code) in lies {
+        assert_eq!(offer(&item, cas).await, Some(code), "{:?}", item.signed);
+    }
+    let statistics = server.store.statistics().await.unwrap();
+    assert_eq!((statistics.records, statistics.queries), (1, 1));
+    assert_eq!(offer(&item(6, "six"), Some(5)).await, None, "what is true is taken");
 }
 
 /// Ten thousand guesses over the wire, more than pass the limits; a million are tried beside the tokens themselves.
