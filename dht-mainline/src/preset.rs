@@ -32,6 +32,9 @@ const K: usize = 8;
 const ALPHA: usize = 4;
 /// Late answers count up to here. Deployed peers wait for 2 to 15 s; who is overdue is passed over long before.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Before a question is sent again, and twice as long before the next time: a datagram that was lost is not coming, and the
+/// dead of a small network should not hold up those who are left.
+const AGAIN: Duration = Duration::from_millis(250);
 /// After so long a silent node is questionable, and a bucket without a lookup is refreshed (BEP 5).
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 
@@ -102,6 +105,7 @@ fn queries() -> dht_query::Config {
         alpha: ALPHA,
         request_timeout: REQUEST_TIMEOUT,
         retries: 2,
+        backoff_initial: AGAIN,
         // Some answer with 20 nodes where 8 are usual.
         max_closer: 20,
         max_candidates: 200,

@@ -14,6 +14,8 @@
 //!
 //! It knows neither requests nor timers; several of them side by side are [`Paths`](crate::paths::Paths).
 
+use std::collections::VecDeque;
+
 use dht_core::{Contact, Failure, KadKey, Mono, Overlay};
 
 pub(crate) type DistanceOf<O> = <<O as Overlay>::Key as KadKey>::Distance;
@@ -78,8 +80,9 @@ pub(crate) enum Next {
 pub(crate) struct Lookup<O: Overlay> {
     target: O::Key,
     rules: Rules,
-    /// Nearest first; the peer breaks ties, in case two share a key.
-    candidates: Vec<Candidate<O>>,
+    /// Nearest first; the peer breaks ties, in case two share a key. Most newcomers are near, and here what is before them
+    /// makes room, not what is behind.
+    candidates: VecDeque<Candidate<O>>,
     waiting: usize,
     answered: usize,
     /// Requests that failed or were overdue.
@@ -88,7 +91,7 @@ pub(crate) struct Lookup<O: Overlay> {
 
 impl<O: Overlay> Lookup<O> {
     pub(crate) fn new(target: O::Key, rules: Rules) -> Self {
-        Self { target, rules, candidates: Vec::new(), waiting: 0, answered: 0, setbacks: 0 }
+        Self { target, rules, candidates: VecDeque::new(), waiting: 0, answered: 0, setbacks: 0 }
     }
 
     pub(crate) fn distance(&self, peer: &O::PeerId) -> DistanceOf<O> {
@@ -163,8 +166,9 @@ impl<O: Overlay> Lookup<O> {
         if self.candidates.iter().any(|c| self.can_revive(c)) {
             return Next::Starved;
         }
+        // They were asked as often as they may be. Only where nobody answered at all is the last word worth its time.
         let late = self.candidates.iter().any(|c| c.state == State::GivenUp && c.running > 0);
-        if late { Next::Wait(None) } else { Next::Done }
+        if late && self.answered == 0 { Next::Wait(None) } else { Next::Done }
     }
 
     pub(crate) fn candidate(&self, at: usize) -> &Candidate<O> {
@@ -176,7 +180,7 @@ impl<O: Overlay> Lookup<O> {
         self.candidates.get(at)
     }
 
-    pub(crate) fn candidates(&self) -> &[Candidate<O>] {
+    pub(crate) fn candidates(&self) -> &VecDeque<Candidate<O>> {
         &self.candidates
     }
 

@@ -280,3 +280,29 @@ fn answers_and_failures_are_told_for_the_routing_table() {
     assert_eq!(answered, [(contact(1), ms(50))]);
     assert!(world.failures().iter().all(|f| (f.1, f.2) == (2, Failure::Reset)));
 }
+
+/// A small network of which most have left: they are asked again, for datagrams get lost, but their deadline is not waited for.
+#[test]
+fn a_few_who_answer_do_not_wait_for_the_dead_until_the_deadline() {
+    for live in 1..=4u8 {
+        let config = Config { request_timeout: ms(5000), retries: 2, backoff_initial: ms(250), ..small() };
+        let mut world = warmed(World::<Tiny>::new(config).with(1..=9));
+        for dead in live + 1..=9 {
+            world.peer(dead).way = Way::Silent;
+        }
+        let id = world.queries.closest(world.now, 1, contacts(1..=9), by_default()).unwrap();
+        let result = world.finish(id);
+        assert_eq!(result.reason, Reason::Complete);
+        assert_eq!(result.closest.len(), usize::from(live));
+        assert!(result.took < ms(3000), "{live} live: {:?}", result.took);
+    }
+    // Where nobody answers there is nothing to be had sooner.
+    let mut world = warmed(World::<Tiny>::new(Config { request_timeout: ms(5000), ..small() }).with(1..=3));
+    for dead in 1..=3 {
+        world.peer(dead).way = Way::Silent;
+    }
+    let id = world.queries.closest(world.now, 1, contacts(1..=3), by_default()).unwrap();
+    let result = world.finish(id);
+    assert_eq!(result.reason, Reason::Exhausted);
+    assert!(result.took >= ms(5000), "{:?}", result.took);
+}
