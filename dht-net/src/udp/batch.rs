@@ -162,13 +162,16 @@ mod many_out {
 }
 
 /// One call for each datagram.
-#[cfg(any(test, not(target_os = "linux")))]
-mod one {
+#[cfg(any(
+    test,
+    not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))
+))]
+mod one_in {
     use std::io;
 
     use tokio::net::UdpSocket;
 
-    use super::{BATCH, Got, Outgoing};
+    use super::{BATCH, Got};
 
     pub(in super::super) fn receive(
         socket: &UdpSocket,
@@ -188,6 +191,16 @@ mod one {
         }
         Ok(filled)
     }
+}
+
+/// The same in the other direction.
+#[cfg(any(test, not(target_os = "linux")))]
+mod one_out {
+    use std::io;
+
+    use tokio::net::UdpSocket;
+
+    use super::{BATCH, Outgoing};
 
     pub(in super::super) fn send<P: Outgoing>(socket: &UdpSocket, packets: &[P]) -> io::Result<usize> {
         for (at, packet) in packets.iter().take(BATCH).enumerate() {
@@ -212,9 +225,9 @@ mod system {
         target_os = "freebsd",
         target_os = "netbsd"
     )))]
-    pub(super) use super::one::receive;
+    pub(super) use super::one_in::receive;
     #[cfg(not(target_os = "linux"))]
-    pub(super) use super::one::send;
+    pub(super) use super::one_out::send;
 }
 
 #[cfg(test)]
@@ -272,6 +285,6 @@ mod tests {
 
     #[tokio::test]
     async fn single_calls_do_the_same() {
-        exchange("127.0.0.1", one::receive, one::send).await;
+        exchange("127.0.0.1", one_in::receive, one_out::send).await;
     }
 }
