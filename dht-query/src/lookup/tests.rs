@@ -157,7 +157,7 @@ proptest! {
             let waiting = lookup.candidates().iter().filter(|c| c.state == State::Waiting).count();
             prop_assert!(waiting <= RULES.alpha);
             prop_assert!(lookup.candidates().len() <= RULES.max);
-            prop_assert!(lookup.candidates().windows(2).all(|two| two[0].distance < two[1].distance));
+            prop_assert!(lookup.candidates().iter().is_sorted_by(|one, next| one.distance < next.distance));
             if lookup.next(NOW, usize::MAX) == Next::Done {
                 break;
             }
