@@ -62,6 +62,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let mut report = Report::new(arguments.json);
+    report.next_table();
     for peer in peers {
         let verdict = match peer.build().await {
             Ok(Built::Program(program)) => {
@@ -77,6 +78,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         checks.iter().for_each(|check| report.add(cell(peer, check, verdict.clone())));
     }
     if bittorrent {
+        report.next_table();
         mainline::meet_all(arguments, &mut report).await;
     }
     Ok(report.end())

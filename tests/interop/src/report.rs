@@ -41,17 +41,23 @@ pub struct Cell {
 #[derive(Debug)]
 pub struct Report {
     json: bool,
-    cells: Vec<Cell>,
+    /// One table for each network that was met.
+    tables: Vec<Vec<Cell>>,
 }
 
 impl Report {
     pub fn new(json: bool) -> Self {
-        Self { json, cells: Vec::new() }
+        Self { json, tables: Vec::new() }
     }
 
     /// For people only.
     pub fn say(&self, line: &str) {
         if self.json { eprintln!("{line}") } else { println!("{line}") }
+    }
+
+    /// What comes now stands in a table of its own.
+    pub fn next_table(&mut self) {
+        self.tables.push(Vec::new());
     }
 
     pub fn add(&mut self, cell: Cell) {
@@ -60,21 +66,27 @@ impl Report {
         } else if !matches!(cell.verdict, Verdict::Skipped(_)) {
             println!("{}", as_line(&cell));
         }
-        self.cells.push(cell);
+        match self.tables.last_mut() {
+            Some(cells) => cells.push(cell),
+            None => self.tables.push(vec![cell]),
+        }
     }
 
-    /// Prints the table and the sums. Whether nothing failed.
+    /// Prints the tables and the sums. Whether nothing failed.
     pub fn end(&self) -> bool {
-        let count =
-            |wanted: fn(&Verdict) -> bool| self.cells.iter().filter(|cell| wanted(&cell.verdict)).count();
+        let cells = || self.tables.iter().flatten();
+        let count = |wanted: fn(&Verdict) -> bool| cells().filter(|cell| wanted(&cell.verdict)).count();
         let passed = count(|verdict| matches!(verdict, Verdict::Held));
         let failed = count(|verdict| matches!(verdict, Verdict::Failed { .. }));
         let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_)));
         if self.json {
             println!("{}", json!({ "passed": passed, "failed": failed, "skipped": skipped }));
         } else {
-            println!("\n{}", table(&self.cells));
-            println!("{passed} passed, {failed} failed, {skipped} skipped");
+            self.tables
+                .iter()
+                .filter(|cells| !cells.is_empty())
+                .for_each(|cells| println!("\n{}", table(cells)));
+            println!("\n{passed} passed, {failed} failed, {skipped} skipped");
         }
         failed == 0
     }
@@ -121,7 +133,7 @@ const WIDTH: usize = 9;
 fn table(cells: &[Cell]) -> String {
     let mut peers: Vec<&str> = Vec::new();
     let mut rows: Vec<(&str, Side)> = Vec::new();
-    let mut reasons: Vec<String> = Vec::new();
+    let mut reasons: Vec<&str> = Vec::new();
     for cell in cells {
         if !peers.contains(&cell.peer) {
             peers.push(cell.peer);
@@ -139,7 +151,7 @@ fn table(cells: &[Cell]) -> String {
             let word = match cells.iter().find(of).map(|cell| &cell.verdict) {
                 Some(Verdict::Held) => "ok".to_owned(),
                 Some(Verdict::Failed { .. }) => "FAIL".to_owned(),
-                Some(Verdict::Skipped(reason)) => format!("skip {}", footnote(&mut reasons, peer, reason)),
+                Some(Verdict::Skipped(reason)) => format!("skip {}", footnote(&mut reasons, reason)),
                 None => String::new(),
             };
             let width = WIDTH.max(peer.len());
@@ -152,11 +164,10 @@ fn table(cells: &[Cell]) -> String {
     out
 }
 
-fn footnote(reasons: &mut Vec<String>, peer: &str, reason: &str) -> usize {
-    let text = format!("{peer}: {reason}");
-    let at = reasons.iter().position(|known| *known == text);
+fn footnote<'a>(reasons: &mut Vec<&'a str>, reason: &'a str) -> usize {
+    let at = reasons.iter().position(|known| *known == reason);
     at.unwrap_or_else(|| {
-        reasons.push(text);
+        reasons.push(reason);
         reasons.len() - 1
     }) + 1
 }
@@ -191,7 +202,7 @@ mod tests {
             cell("d", Verdict::Failed { expected: "1".into(), got: "2".into() }),
         ];
         let table = table(&cells);
-        assert_eq!(table.matches("x: can not").count(), 1, "{table}");
+        assert_eq!(table.matches("can not").count(), 1, "{table}");
         assert_eq!(table.matches("skip 1").count(), 2);
         assert_eq!(table.matches("FAIL").count(), 1);
     }

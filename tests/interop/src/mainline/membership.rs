@@ -81,13 +81,7 @@ async fn not_ours(scene: &Scene, reader: NodeId) -> Outcome {
 
 /// A reader of theirs finds what our nodes hold.
 pub async fn their_reader_served(scene: &Scene) -> Outcome {
-    let mut reader = scene.their_client().await?;
-    let outcome = read(scene, &reader).await;
-    reader.end().await;
-    outcome
-}
-
-async fn read(scene: &Scene, reader: &Child) -> Outcome {
+    let reader = scene.their_reader().await?;
     let info_hash = near(scene.nodes[0].local().peer, 2);
     let how = Announcement { port: Some(7202), seed: false };
     scene.nodes[1].announce(info_hash, how).await.expected("our nodes take it")?;
@@ -109,15 +103,9 @@ async fn announce(scene: &Scene, reader: &Child, info_hash: InfoHash, port: u16)
 
 /// A reader of theirs is in no table of ours, although it asked and announced.
 pub async fn their_reader_not_kept(scene: &Scene) -> Outcome {
-    let mut reader = scene.their_client().await?;
-    let announced = announce(scene, &reader, near(scene.nodes[0].local().peer, 4), 7204).await;
-    let id = reader.peer.parse().expected("an id");
-    let outcome = match (announced, id) {
-        (Ok(()), Ok(id)) => not_ours(scene, id).await,
-        (Err(stop), _) | (_, Err(stop)) => Err(stop),
-    };
-    reader.end().await;
-    outcome
+    let reader = scene.their_reader().await?;
+    announce(scene, reader, near(scene.nodes[0].local().peer, 4), 7204).await?;
+    not_ours(scene, reader.peer.parse().expected("an id")?).await
 }
 
 /// Waits until one of our nodes holds something that reads like this.

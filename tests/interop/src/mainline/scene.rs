@@ -34,6 +34,7 @@ pub struct Scene {
     /// Nodes that came later. They stay to the end, for one that falls silent would hold up the lookups of others.
     guests: Mutex<Vec<Dht<Mainline>>>,
     seeded: OnceCell<InfoHash>,
+    reader: OnceCell<Child>,
 }
 
 impl Scene {
@@ -49,11 +50,14 @@ impl Scene {
         let _ = std::fs::remove_dir_all(&dir);
         let ours: Vec<SocketAddr> = nodes.iter().filter_map(Dht::<Mainline>::socket).collect();
         let them = start_foreign(foreign, &program, "server", &dir.join("server"), &ours).await?;
-        let (guests, seeded) = Default::default();
-        Ok(Self { them, nodes, dir, foreign, program, guests, seeded })
+        let (guests, seeded, reader) = Default::default();
+        Ok(Self { them, nodes, dir, foreign, program, guests, seeded, reader })
     }
 
     pub async fn end(&mut self) {
+        if let Some(reader) = self.reader.get_mut() {
+            reader.end().await;
+        }
         self.them.end().await;
         for node in self.nodes.iter().chain(self.guests.get_mut().iter()) {
             node.close_all().await;
@@ -96,10 +100,13 @@ impl Scene {
         Ok(node)
     }
 
-    /// Another process of the foreign node, read-only, which was told of our nodes.
-    pub async fn their_client(&self) -> Outcome<Child> {
-        let dir = self.dir.join("client");
-        start_foreign(self.foreign, &self.program, "client", &dir, &self.ours()).await
+    /// Another process of the foreign node, read-only, which was told of our nodes. It stays to the end too.
+    pub async fn their_reader(&self) -> Outcome<&Child> {
+        let start = async {
+            let dir = self.dir.join("client");
+            start_foreign(self.foreign, &self.program, "client", &dir, &self.ours()).await
+        };
+        self.reader.get_or_try_init(|| start).await
     }
 
     /// Whether the foreign node has a node in its table: told, or seen in what it answers when it is asked for that node.

@@ -39,16 +39,15 @@ pub const CHECKS: &[Check] = &[
         side: TheyAsk,
         run: |scene| metadata::ours(scene).boxed_local(),
     },
-    // Before the other: a libtorrent waits long for a reader that is gone.
-    Check {
-        capability: "read-only, not kept",
-        side: TheyAsk,
-        run: |scene| membership::their_reader_not_kept(scene).boxed_local(),
-    },
     Check {
         capability: "read-only, served",
         side: TheyAsk,
         run: |scene| membership::their_reader_served(scene).boxed_local(),
+    },
+    Check {
+        capability: "read-only, not kept",
+        side: TheyAsk,
+        run: |scene| membership::their_reader_not_kept(scene).boxed_local(),
     },
 ];
 
