@@ -3,6 +3,8 @@
 
 mod determinism;
 mod faults;
+#[cfg(feature = "serde")]
+mod files;
 mod weather;
 mod workload;
 
