@@ -11,6 +11,7 @@
 //! assert!(here.distance(&near) < here.distance(&far));
 //! ```
 
+mod draws;
 mod error;
 mod key;
 mod message;
@@ -21,6 +22,7 @@ mod time;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use draws::Draws;
 pub use error::{ErrorKind, Failure, InvalidConfig};
 pub use key::{Distance, KadKey, Key};
 pub use message::{Request, RequestId, Response};

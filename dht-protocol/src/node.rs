@@ -260,6 +260,26 @@ impl<O: Overlay> Node<O> {
         self.routing.remove(now, peer)
     }
 
+    /// Gives back the memory of what has ended. For owners of very many nodes that mostly wait; to be called when the outlet
+    /// says [`Output::Wait`].
+    pub fn rest(&mut self) {
+        if self.out.is_empty() {
+            self.out.shrink_to_fit();
+        }
+        if self.errands.is_empty() {
+            // Empty maps keep a node each.
+            self.errands.clear();
+        }
+        if self.checks.is_empty() {
+            self.checks.clear();
+        }
+        if self.asked.is_empty() {
+            self.asked.clear();
+        }
+        self.queries.rest();
+        self.routing.rest();
+    }
+
     // ── What can be read ────────────────────────────────────────────────────────────────────────────────────────
 
     /// Who this node is and where it can be reached.

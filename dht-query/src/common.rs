@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use dht_core::{Contact, Failure, Mono, Observation, Overlay, Request, RequestId, RequestKind, Rng};
+use dht_core::{Contact, Draws, Failure, Mono, Observation, Overlay, Request, RequestId, RequestKind};
 
 use crate::{
     Config, Filter, Output, backoff,
@@ -16,7 +16,7 @@ const MAX_DISOWNED: usize = 256;
 pub(crate) struct Common<O: Overlay> {
     pub(crate) local: O::PeerId,
     pub(crate) config: Config,
-    pub(crate) rng: Rng,
+    pub(crate) draws: Draws,
     pub(crate) filter: Option<Filter<O>>,
     pub(crate) requests: Requests<O>,
     pub(crate) rtt: RttEstimate,
@@ -45,14 +45,14 @@ impl<O: Overlay> Common<O> {
     /// When a request that has no substitute, sent now for the `attempt`th time, is to be repeated, and fails.
     pub(crate) fn times_alone(&mut self, now: Mono, attempt: u32, deadline: Mono) -> Times {
         let patience = self.overdue_after().saturating_mul(2);
-        let spacing = backoff::delay(&self.config, attempt.saturating_sub(1), &mut self.rng);
+        let spacing = backoff::delay(&self.config, attempt.saturating_sub(1), self.draws.next_u64());
         let given_up = self.config.hedge.then(|| now + patience.max(spacing));
         Times { overdue: None, given_up, deadline }
     }
 
     /// When a request that failed for the `attempt`th time may be tried again.
     pub(crate) fn retry_at(&mut self, now: Mono, attempt: u32) -> Mono {
-        now + backoff::delay(&self.config, attempt.saturating_sub(1), &mut self.rng)
+        now + backoff::delay(&self.config, attempt.saturating_sub(1), self.draws.next_u64())
     }
 
     /// Sends a request under a name of its own.
@@ -83,6 +83,14 @@ impl<O: Overlay> Common<O> {
     pub(crate) fn disown(&mut self, id: RequestId) {
         if !self.requests.disown(id, MAX_DISOWNED) {
             self.forget(id);
+        }
+    }
+
+    /// Gives back what the queues do not hold any more.
+    pub(crate) fn rest(&mut self) {
+        self.requests.rest();
+        if self.out.is_empty() {
+            self.out.shrink_to_fit();
         }
     }
 

@@ -132,6 +132,14 @@ impl<O: Overlay> Requests<O> {
         self.alarms.first().map(|(at, _)| *at)
     }
 
+    /// Gives back the memory of what is over.
+    pub(crate) fn rest(&mut self) {
+        if self.running.is_empty() {
+            self.running.clear();
+            self.alarms.clear();
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.running.len()
     }

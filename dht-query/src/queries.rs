@@ -6,8 +6,7 @@ use std::{
 };
 
 use dht_core::{
-    Contact, Failure, InvalidConfig, Mono, Now, Observation, Overlay, Request, RequestId, Response, Rng,
-    rand_core::SeedableRng,
+    Contact, Draws, Failure, InvalidConfig, Mono, Now, Observation, Overlay, Request, RequestId, Response,
 };
 
 use crate::{
@@ -49,7 +48,7 @@ impl<O: Overlay> Queries<O> {
             common: Common {
                 local,
                 config,
-                rng: Rng::seed_from_u64(seed),
+                draws: Draws::new(seed),
                 filter: None,
                 requests: Requests::new(),
                 rtt: RttEstimate::default(),
@@ -263,6 +262,17 @@ impl<O: Overlay> Queries<O> {
                 let wake = self.wakes.first().map(|(at, _)| *at);
                 return Output::Wait(wake.into_iter().chain(self.common.requests.next_alarm()).min());
             }
+        }
+    }
+
+    /// Gives back the memory of what has ended, for callers of very many of these that mostly wait.
+    pub fn rest(&mut self) {
+        self.common.rest();
+        if self.queries.is_empty() && self.lone.is_empty() {
+            // Empty maps keep a node each.
+            self.queries.clear();
+            self.lone.clear();
+            self.wakes.clear();
         }
     }
 

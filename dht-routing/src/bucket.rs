@@ -119,18 +119,23 @@ impl<O: Overlay> Spare<O> {
 
 /// The peers of one prefix length.
 pub(crate) struct Bucket<O: Overlay> {
-    /// Leading bits of each entry's key, in the order of `entries`: what searching and sorting read.
-    prefixes: Vec<u64>,
+    /// Of each entry's key the bits that follow those that all have in common, in the order of `entries`: what searching
+    /// and sorting read.
+    prefixes: Vec<u32>,
     entries: Vec<Entry<O>>,
     /// Entries that the filter does not prefer.
     unpreferred: u16,
     /// Worst first: the preferred ones after the others, those who never answered before those who did in the order
     /// they were heard of, then by their last answer.
-    spares: VecDeque<Spare<O>>,
+    #[expect(
+        clippy::box_collection,
+        reason = "most buckets are not full; with a million nodes every word of them counts"
+    )]
+    spares: Option<Box<VecDeque<Spare<O>>>>,
     /// Checks in flight whose peers may end up here.
     pub(crate) pending: u32,
     /// The last lookup within this bucket.
-    pub(crate) refreshed: Option<Mono>,
+    refreshed: Option<Secs>,
 }
 
 impl<O: Overlay> Bucket<O> {
@@ -139,7 +144,7 @@ impl<O: Overlay> Bucket<O> {
             prefixes: Vec::new(),
             entries: Vec::new(),
             unpreferred: 0,
-            spares: VecDeque::new(),
+            spares: None,
             pending: 0,
             refreshed: None,
         }
@@ -153,7 +158,7 @@ impl<O: Overlay> Bucket<O> {
         self.entries.is_empty()
     }
 
-    pub(crate) fn prefixes(&self) -> &[u64] {
+    pub(crate) fn prefixes(&self) -> &[u32] {
         &self.prefixes
     }
 
@@ -165,7 +170,7 @@ impl<O: Overlay> Bucket<O> {
         &mut self.entries[i]
     }
 
-    pub(crate) fn position(&self, prefix: u64, peer: &O::PeerId) -> Option<usize> {
+    pub(crate) fn position(&self, prefix: u32, peer: &O::PeerId) -> Option<usize> {
         self.prefixes
             .iter()
             .zip(&self.entries)
@@ -173,7 +178,7 @@ impl<O: Overlay> Bucket<O> {
     }
 
     /// Appends an entry; `k` is how many there will ever be, so that the last growth step does not overshoot.
-    pub(crate) fn push(&mut self, prefix: u64, entry: Entry<O>, k: usize) {
+    pub(crate) fn push(&mut self, prefix: u32, entry: Entry<O>, k: usize) {
         let len = self.entries.len();
         if len == self.entries.capacity() {
             self.entries.reserve_exact(growth(len, k));
@@ -220,13 +225,23 @@ impl<O: Overlay> Bucket<O> {
     }
 
     pub(crate) fn spares(&self) -> usize {
-        self.spares.len()
+        self.spares.as_ref().map_or(0, |spares| spares.len())
+    }
+
+    /// The last lookup within this bucket, to the second.
+    pub(crate) fn refreshed(&self) -> Option<Mono> {
+        self.refreshed.map(Secs::mono)
+    }
+
+    /// A lookup ran within this bucket.
+    pub(crate) fn refresh(&mut self, at: Mono) {
+        self.refreshed = Some(Secs::of(at));
     }
 
     /// Remembers a candidate, at the expense of the worst one when there are `limit` already. Known candidates keep
     /// their better verification, and the address at which they answered. Says whether the number of spares grew.
     pub(crate) fn offer(&mut self, mut spare: Spare<O>, limit: usize) -> bool {
-        let before = self.spares.len();
+        let before = self.spares();
         if let Some(known) = self.take_spare(&spare.contact.peer) {
             let verified = spare.verified.max(known.verified);
             if known.verified >= spare.verified && known.contact.is_located() {
@@ -234,17 +249,21 @@ impl<O: Overlay> Bucket<O> {
             }
             spare.verified = verified;
         }
-        if self.spares.len() >= limit {
-            match self.spares.front() {
-                Some(worst) if worst.rank() <= spare.rank() => drop(self.spares.pop_front()),
+        if limit == 0 {
+            return false;
+        }
+        let spares = self.spares.get_or_insert_default();
+        if spares.len() >= limit {
+            match spares.front() {
+                Some(worst) if worst.rank() <= spare.rank() => drop(spares.pop_front()),
                 _ => return false,
             }
         }
-        if self.spares.len() == self.spares.capacity() {
-            self.spares.reserve_exact(growth(self.spares.len(), limit));
+        if spares.len() == spares.capacity() {
+            spares.reserve_exact(growth(spares.len(), limit));
         }
         self.enqueue(spare);
-        self.spares.len() > before
+        self.spares() > before
     }
 
     /// A candidate in waiting answered us; says whether it is one.
@@ -256,28 +275,29 @@ impl<O: Overlay> Bucket<O> {
     }
 
     fn enqueue(&mut self, spare: Spare<O>) {
-        let at = self.spares.partition_point(|other| other.rank() <= spare.rank());
-        self.spares.insert(at, spare);
+        let spares = self.spares.get_or_insert_default();
+        let at = spares.partition_point(|other| other.rank() <= spare.rank());
+        spares.insert(at, spare);
     }
 
     /// Whether a candidate in waiting has answered us before.
     pub(crate) fn has_verified_spare(&self) -> bool {
-        self.spares.iter().any(|spare| spare.verified.is_some())
+        self.spares.iter().flat_map(|spares| spares.iter()).any(|spare| spare.verified.is_some())
     }
 
     /// Whether the candidate whose turn is next is a preferred one; `None` when nobody waits.
     pub(crate) fn next_is_preferred(&self) -> Option<bool> {
-        self.spares.back().map(|spare| spare.preferred)
+        self.spares.as_ref()?.back().map(|spare| spare.preferred)
     }
 
     /// The peers, and the candidates in waiting, worst first.
     pub(crate) fn into_parts(self) -> (Vec<Entry<O>>, VecDeque<Spare<O>>) {
-        (self.entries, self.spares)
+        (self.entries, self.spares.map(|spares| *spares).unwrap_or_default())
     }
 
     /// Takes the candidate that answered most recently, or else was heard of last, of the preferred ones first.
     pub(crate) fn best_spare(&mut self) -> Option<Contact<O>> {
-        self.spares.pop_back().map(|spare| spare.contact)
+        self.spares.as_mut()?.pop_back().map(|spare| spare.contact)
     }
 
     pub(crate) fn forget_spare(&mut self, peer: &O::PeerId) -> bool {
@@ -285,8 +305,9 @@ impl<O: Overlay> Bucket<O> {
     }
 
     fn take_spare(&mut self, peer: &O::PeerId) -> Option<Spare<O>> {
-        let at = self.spares.iter().position(|spare| spare.contact.peer == *peer)?;
-        self.spares.remove(at)
+        let spares = self.spares.as_mut()?;
+        let at = spares.iter().position(|spare| spare.contact.peer == *peer)?;
+        spares.remove(at)
     }
 }
 
@@ -303,7 +324,7 @@ mod tests {
 
     impl<O: Overlay> Bucket<O> {
         pub(crate) fn waiting(&self) -> impl Iterator<Item = &O::PeerId> {
-            self.spares.iter().map(|spare| &spare.contact.peer)
+            self.spares.iter().flat_map(|spares| spares.iter()).map(|spare| &spare.contact.peer)
         }
     }
 

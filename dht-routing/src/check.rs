@@ -42,6 +42,16 @@ impl<O: Overlay> Checks<O> {
         Self { last: 0, running: BTreeMap::new(), peers: BTreeMap::new(), alarms: BTreeSet::new() }
     }
 
+    /// Gives back the memory of what is over.
+    pub(crate) fn rest(&mut self) {
+        if self.running.is_empty() {
+            // Empty maps keep a node each.
+            self.running.clear();
+            self.peers.clear();
+            self.alarms.clear();
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.running.len()
     }

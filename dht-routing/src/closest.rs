@@ -9,7 +9,10 @@ use std::ops::ControlFlow;
 
 use dht_core::{Contact, KadKey, Overlay};
 
-use crate::{bucket::Bucket, table::Table};
+use crate::{
+    bucket::Bucket,
+    table::{Table, beyond},
+};
 
 /// Low bits of a sort word that hold the entry's index; `k` is at most 256.
 const INDEX: u64 = 0xff;
@@ -99,10 +102,10 @@ fn visit_sorted<O: Overlay>(
     each: &mut impl FnMut(&Contact<O>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let words = &mut words[..bucket.len()];
+    // All keys of a bucket agree in the bits before.
+    let near = beyond(near, i);
     for (at, (word, prefix)) in words.iter_mut().zip(bucket.prefixes()).enumerate() {
-        // All keys of a bucket agree in the first bits, which make room for the index.
-        let distance = (prefix ^ near).checked_shl(i + 1).unwrap_or(0);
-        *word = distance & !INDEX | at as u64;
+        *word = u64::from(prefix ^ near) << 8 | at as u64;
     }
     words.sort_unstable();
     if words.windows(2).any(|pair| pair[0] & !INDEX == pair[1] & !INDEX) {

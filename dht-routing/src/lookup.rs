@@ -44,6 +44,13 @@ impl Lookups {
         }
     }
 
+    /// Gives back the memory of what is over.
+    pub(crate) fn rest(&mut self) {
+        if self.running.is_empty() {
+            self.running.shrink_to_fit();
+        }
+    }
+
     /// A lookup that was never reported.
     pub(crate) fn lost(&self, now: Mono) -> Option<LookupId> {
         self.running.iter().find(|(_, alarm, _)| *alarm <= now).map(|(id, ..)| *id)

@@ -3,7 +3,7 @@
 //! those that failed, and one bootstrap contact that is not in the table. When all of the few answer, what was lost
 //! together is back together: then the others are asked too, and the table is refreshed with what comes of it.
 
-use dht_core::{Contact, Mono, Overlay, rand_core::Rng};
+use dht_core::{Contact, Mono, Overlay};
 
 use crate::Routing;
 
@@ -29,7 +29,7 @@ impl<O: Overlay> Routing<O> {
         }
         let mut contacts = Vec::new();
         if !self.lost.is_empty() {
-            let first = self.rng.next_u64() as usize % self.lost.len();
+            let first = self.draws.next_u64() as usize % self.lost.len();
             let some = self.lost.iter().cycle().skip(first).take(PROBES.min(self.lost.len()));
             contacts.extend(some.cloned());
             self.probes.extend(contacts.iter().map(|contact| contact.peer.clone()));
@@ -37,7 +37,7 @@ impl<O: Overlay> Routing<O> {
         let absent = |contact: &&Contact<O>| self.table.get(&contact.peer).is_none();
         let seeds: Vec<&Contact<O>> = self.remembered.iter().filter(absent).collect();
         if !seeds.is_empty() {
-            contacts.push(seeds[self.rng.next_u64() as usize % seeds.len()].clone());
+            contacts.push(seeds[self.draws.next_u64() as usize % seeds.len()].clone());
         }
         contacts.truncate(self.slots());
         for contact in contacts {

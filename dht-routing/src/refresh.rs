@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use dht_core::{Contact, KadKey, Mono, Overlay};
 
-use crate::{RefreshId, RefreshReport, table::Table};
+use crate::{RefreshId, RefreshReport, bucket::Bucket, table::Table};
 
 /// What a refresh wants now.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl<O: Overlay> Refresh<O> {
     fn next_prefix(&mut self, now: Mono, from: u32, table: &Table<O>) -> Want<O> {
         let mut prefix = from;
         while prefix <= self.last && table.deepest().is_some_and(|deepest| prefix as usize <= deepest) {
-            let refreshed = table.buckets().get(prefix as usize).and_then(|bucket| bucket.refreshed);
+            let refreshed = table.buckets().get(prefix as usize).and_then(Bucket::refreshed);
             self.step = Step::Prefix(prefix);
             if self.forced || refreshed.is_none_or(|at| now.since(at) >= self.interval) {
                 return self.lookup(Some(prefix));

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use dht_core::{Contact, Failure, InvalidConfig, Mono, Now, Overlay, Rng, rand_core::SeedableRng};
+use dht_core::{Contact, Draws, Failure, InvalidConfig, Mono, Now, Overlay};
 
 use crate::{
     Action, Admit, CheckId, Checked, Config, Event, RefreshId, Rejected, Removal, Statistics,
@@ -25,7 +25,7 @@ use crate::{
 pub struct Routing<O: Overlay> {
     pub(crate) config: Config,
     admit: Box<dyn Admit<O>>,
-    pub(crate) rng: Rng,
+    pub(crate) draws: Draws,
     pub(crate) table: Table<O>,
     pub(crate) checks: Checks<O>,
     pub(crate) lookups: Lookups,
@@ -65,7 +65,7 @@ impl<O: Overlay> Routing<O> {
             table: Table::new(local, &config),
             config,
             admit,
-            rng: Rng::seed_from_u64(seed),
+            draws: Draws::new(seed),
             checks: Checks::new(),
             lookups: Lookups::default(),
             calendar: Calendar::default(),

@@ -16,8 +16,8 @@ use crate::{
 pub(crate) struct Place {
     /// Length of the prefix shared with the local key, less than `Key::BITS`.
     pub(crate) bucket: usize,
-    /// Leading bits of the peer's key.
-    prefix: u64,
+    /// The bits of the peer's key that follow those by which it belongs there.
+    prefix: u32,
 }
 
 /// How one more peer would be taken in.
@@ -122,7 +122,7 @@ impl<O: Overlay> Table<O> {
             64 => self.key.common_prefix_len(key),
             shared => shared,
         };
-        (bucket < O::Key::BITS).then_some(Place { bucket: bucket as usize, prefix })
+        (bucket < O::Key::BITS).then(|| Place { bucket: bucket as usize, prefix: beyond(prefix, bucket) })
     }
 
     fn position(&self, place: Place, peer: &O::PeerId) -> Option<usize> {
@@ -316,8 +316,8 @@ impl<O: Overlay> Table<O> {
         let (mut entries, mut spares) = (Vec::with_capacity(old.len), Vec::with_capacity(old.spares));
         for (i, bucket) in old.buckets.into_iter().enumerate() {
             // Only the buckets before the first changed bit cover the keys that they covered before.
-            if let Some(at) = bucket.refreshed.filter(|_| i < shared) {
-                self.bucket_mut(i).refreshed = Some(at);
+            if let Some(at) = bucket.refreshed().filter(|_| i < shared) {
+                self.bucket_mut(i).refresh(at);
             }
             let (members, waiting) = bucket.into_parts();
             entries.extend(members);
@@ -356,6 +356,12 @@ impl<O: Overlay> Table<O> {
     }
 }
 
+/// 32 bits of a key, the first of the bits in which peers of this bucket may differ. Of a key's 64 leading ones; what lies
+/// beyond counts as zero.
+pub(crate) fn beyond(prefix: u64, bucket: u32) -> u32 {
+    (prefix.checked_shl(bucket + 1).unwrap_or(0) >> 32) as u32
+}
+
 /// The bit of `occupied` for a bucket, aligned with the bits of a 64-bit key prefix; none beyond the 64th.
 fn flag(bucket: usize) -> u64 {
     (1u64 << 63).checked_shr(bucket as u32).unwrap_or(0)
@@ -386,7 +392,7 @@ mod tests {
                 assert_eq!(bucket.is_empty(), self.occupied & flag(i) == 0 || i >= 64);
                 let members = bucket.entries().iter().map(|entry| &entry.contact.peer);
                 for (peer, prefix) in members.clone().zip(bucket.prefixes()) {
-                    assert_eq!(*prefix, O::peer_key(peer).prefix64());
+                    assert_eq!(*prefix, beyond(O::peer_key(peer).prefix64(), i as u32));
                 }
                 for peer in members.chain(bucket.waiting()) {
                     assert_eq!(self.place(peer).map(|place| place.bucket), Some(i), "{peer} is elsewhere");

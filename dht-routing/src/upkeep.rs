@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dht_core::{Contact, Failure, Mono, Now, Overlay, rand_core::Rng};
+use dht_core::{Contact, Failure, Mono, Now, Overlay};
 
 use crate::{
     Action, BootstrapId, BootstrapOptions, Event, LookupId, RefreshId, Routing,
@@ -80,8 +80,17 @@ impl<O: Overlay> Routing<O> {
         if let Some(place) = self.table.place_of(key)
             && place.bucket < self.table.buckets().len()
         {
-            self.table.bucket_mut(place.bucket).refreshed = Some(now.mono);
+            self.table.bucket_mut(place.bucket).refresh(now.mono);
         }
+    }
+
+    /// Gives back the memory of what has ended, for owners of very many tables that mostly wait.
+    pub fn rest(&mut self) {
+        if self.out.is_empty() {
+            self.out.shrink_to_fit();
+        }
+        self.checks.rest();
+        self.lookups.rest();
     }
 
     /// Switches the table's own refreshes and repairs on or off. What runs already goes on.
@@ -92,7 +101,7 @@ impl<O: Overlay> Routing<O> {
 
     fn bucket_looked_up(&mut self, now: Mono, prefix: Option<u32>, found: usize) {
         if let Some(prefix) = prefix.filter(|_| found > 0) {
-            self.table.bucket_mut(prefix as usize).refreshed = Some(now);
+            self.table.bucket_mut(prefix as usize).refresh(now);
             self.tell(Event::BucketRefreshed { prefix });
         }
     }
@@ -268,7 +277,7 @@ impl<O: Overlay> Routing<O> {
     fn look_up(&mut self, now: Mono, prefix: Option<u32>, purpose: Purpose) {
         let target = match prefix {
             None => O::peer_target(self.table.local()),
-            Some(prefix) => O::refresh_target(self.table.local_key(), prefix, self.rng.next_u64()),
+            Some(prefix) => O::refresh_target(self.table.local_key(), prefix, self.draws.next_u64()),
         };
         let timeout = self.config.lookup_timeout;
         let id = self.lookups.start(now, timeout, purpose);

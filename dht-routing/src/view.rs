@@ -169,7 +169,7 @@ impl<O: Overlay> Routing<O> {
             prefix: i as u32,
             peers: bucket.len(),
             replacements: bucket.spares(),
-            refreshed: bucket.refreshed,
+            refreshed: bucket.refreshed(),
         });
         let (sum, measured) = self
             .iter()

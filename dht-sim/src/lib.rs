@@ -16,8 +16,8 @@ mod world;
 pub use dice::{Dice, Quantiles, Zipf};
 pub use link::{Burst, Latency, Links, REGIONS, Region, Reorder};
 pub use network::{
-    Compact, CompactNetwork, Content, Engine, Entry, IpfsNetwork, MainlineNetwork, Manners, Mark, Network,
-    Open, Place, Point, Subject, Versions,
+    Compact, CompactId, CompactNetwork, Content, Engine, Entry, IpfsNetwork, MainlineNetwork, Manners, Mark,
+    Network, Open, Place, Point, Subject, Versions,
 };
 pub use outcome::{
     OpKind, Operations, Outcome, PhaseOutcome, Sample, State, Summary, Traffic, Verdict, Violation,

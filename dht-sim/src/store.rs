@@ -236,12 +236,13 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn store(stores: Stores) -> SimStore<Compact> {
-        SimStore::new(&1, MemoryConfig::default(), &stores, 1).unwrap()
+        SimStore::new(&1.into(), MemoryConfig::default(), &stores, 1).unwrap()
     }
 
     fn put(store: &SimStore<Compact>, key: u32, at: u64) -> Result<Saved, StoreError> {
         let now = right(at);
-        let lease = Lease { from: 2, received: now.wall, lifetime: Duration::from_secs(100), own: false };
+        let lease =
+            Lease { from: 2.into(), received: now.wall, lifetime: Duration::from_secs(100), own: false };
         let item = Entry { crowd: false, writer: 2, version: 1 };
         now_or_never(store.save(&Subject { crowd: false, key }, item, lease, &Versions, now)).unwrap()
     }

@@ -1,10 +1,10 @@
 //! A network of 32-bit ids that stand for hashed keys: the smallest contacts the engine can have, for the largest runs.
 //!
-//! An id is a number, its key a mix of that number, so that ids are spread over 64 bits as hashes are; a place is a
-//! number too. Values are versions, the highest is best; a crowd holds one entry for each of its members, as provider
+//! An id is a number, its key a mix of that number, so that ids are spread over 64 bits as hashes are; where a node
+//! is follows from its number. Values are versions, the highest is best; a crowd holds one entry for each of its members, as provider
 //! records do. Nothing is signed: who may write what is not this network's question.
 
-use std::{convert::Infallible, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use dht_core::{
     Contact, KadKey, Now, Overlay, Request, Rng,
@@ -43,9 +43,32 @@ impl KadKey for Point {
     }
 }
 
-/// Where a node is; one more than its number.
+/// Who a node is: its number, as bytes, so that a contact takes five of them and not eight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CompactId([u8; 4]);
+
+impl CompactId {
+    /// The number.
+    pub fn number(self) -> u32 {
+        u32::from_be_bytes(self.0)
+    }
+}
+
+impl From<u32> for CompactId {
+    fn from(number: u32) -> Self {
+        Self(number.to_be_bytes())
+    }
+}
+
+impl fmt::Display for CompactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number().fmt(f)
+    }
+}
+
+/// Whether it is known where a node is. Its number says the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place(pub Option<NonZeroU32>);
+pub struct Place(pub bool);
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +98,7 @@ const CROWDS: u64 = 2 << 32;
 impl Overlay for Compact {
     type Key = Point;
     type Target = Point;
-    type PeerId = u32;
+    type PeerId = CompactId;
     type Addr = Place;
     type Query = Subject;
     type Item = Entry;
@@ -83,17 +106,17 @@ impl Overlay for Compact {
     type Ticket = Infallible;
     const TICKETED: bool = false;
 
-    fn peer_key(peer: &u32) -> Point {
-        Point(mix(u64::from(*peer) + 1))
+    fn peer_key(peer: &CompactId) -> Point {
+        Point(mix(u64::from(peer.number()) + 1))
     }
     fn key_of(target: &Point) -> Point {
         *target
     }
-    fn peer_target(peer: &u32) -> Point {
+    fn peer_target(peer: &CompactId) -> Point {
         Self::peer_key(peer)
     }
-    fn target_peer(target: &Point) -> Option<u32> {
-        u32::try_from(unmix(target.0).checked_sub(1)?).ok()
+    fn target_peer(target: &Point) -> Option<CompactId> {
+        u32::try_from(unmix(target.0).checked_sub(1)?).ok().map(CompactId::from)
     }
     fn target_of(query: &Subject) -> Point {
         let kind = if query.crowd { CROWDS } else { SUBJECTS };
@@ -150,7 +173,9 @@ impl Rules<Compact> for Open {
     fn admit(&self, from: &Contact<Compact>, request: &Request<Compact>, _: Now) -> Result<(), Refusal> {
         match request {
             // Nobody speaks for others.
-            Request::Put { item, .. } if item.crowd && item.writer != from.peer => Err(Refusal::NotAdmitted),
+            Request::Put { item, .. } if item.crowd && item.writer != from.peer.number() => {
+                Err(Refusal::NotAdmitted)
+            }
             _ => Ok(()),
         }
     }
@@ -200,11 +225,11 @@ impl Default for CompactNetwork {
 
 impl Network<Compact> for CompactNetwork {
     fn contact(&self, node: u32) -> Contact<Compact> {
-        Contact::new(node, Place(NonZeroU32::new(node.saturating_add(1))))
+        Contact::new(node.into(), Place(true))
     }
 
     fn locate(&self, contact: &Contact<Compact>) -> Option<u32> {
-        contact.addr.0.map(|place| place.get() - 1)
+        contact.addr.0.then(|| contact.peer.number())
     }
 
     fn parts(&self, _: u32, engine: &Engine, seed: u64) -> Parts<Compact> {
@@ -251,7 +276,7 @@ mod tests {
 
     #[test]
     fn ids_and_their_targets_belong_together_and_subjects_are_nobody() {
-        for id in [0, 1, 77, u32::MAX] {
+        for id in [0, 1, 77, u32::MAX].map(CompactId::from) {
             assert_eq!(Compact::target_peer(&Compact::peer_target(&id)), Some(id));
         }
         for crowd in [false, true] {
@@ -270,9 +295,9 @@ mod tests {
 
     #[test]
     fn contacts_are_as_small_as_can_be() {
-        assert_eq!(size_of::<Contact<Compact>>(), 8);
+        assert_eq!(size_of::<Contact<Compact>>(), 5);
         let network = CompactNetwork::default();
         assert_eq!(network.locate(&network.contact(9)), Some(9));
-        assert_eq!(network.locate(&Contact::unlocated(9)), None);
+        assert_eq!(network.locate(&Contact::unlocated(9.into())), None);
     }
 }

@@ -11,7 +11,7 @@ use dht_core::{Contact, Now, Overlay};
 use dht_protocol::Parts;
 use dht_records::MemoryConfig;
 
-pub use compact::{Compact, CompactNetwork, Entry, Open, Place, Point, Subject, Versions};
+pub use compact::{Compact, CompactId, CompactNetwork, Entry, Open, Place, Point, Subject, Versions};
 pub use ipfs::IpfsNetwork;
 pub use mainline::MainlineNetwork;
 

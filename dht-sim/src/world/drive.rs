@@ -44,6 +44,7 @@ impl<O: Overlay> World<O> {
         }
         // What ended may have made room for the next announcement, which is then due at once.
         let until = waits.into_iter().chain(self.announcer_wake(i)).min();
+        node.rest();
         self.members[i as usize].node = Some(node);
         self.arm(i, until);
     }
