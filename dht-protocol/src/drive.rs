@@ -100,10 +100,16 @@ impl<O: Overlay> Node<O> {
             Q::Forget(id) => self.out.push_back(Output::Forget(id)),
             Q::Lone { id, to, result, attempts } => self.on_lone(now, id, to, result, attempts),
             Q::Answered { contact, rtt } => {
-                self.routing.alive(now, &contact.peer, rtt);
+                if !self.is_elsewhere(&contact) {
+                    self.routing.alive(now, &contact.peer, rtt);
+                }
                 self.routing.heard(now, contact);
             }
-            Q::Failed { peer, why } => self.routing.failed(now, &peer, why),
+            Q::Failed { contact, why } => {
+                if !self.is_elsewhere(&contact) {
+                    self.routing.failed(now, &contact.peer, why);
+                }
+            }
             Q::Progress(id, progress) if !self.errands.contains_key(&id) => {
                 self.out.push_back(Output::Event(Event::Progress(id, progress)));
             }
@@ -112,6 +118,16 @@ impl<O: Overlay> Node<O> {
             Q::Observed(observation) => self.out.push_back(Output::Observed(observation)),
             Q::Wait(_) => {}
         }
+    }
+
+    /// Whether the table knows the peer at another place than this one. Anybody may have named it here, and may answer
+    /// here or not: that says nothing about the peer.
+    fn is_elsewhere(&self, contact: &Contact<O>) -> bool {
+        let is_place = |addr: &O::Addr| O::same_place(addr, addr);
+        self.routing.get(&contact.peer).is_some_and(|known| {
+            let known = &known.contact.addr;
+            is_place(known) && is_place(&contact.addr) && !O::same_place(known, &contact.addr)
+        })
     }
 
     fn on_lone(

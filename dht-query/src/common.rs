@@ -95,8 +95,8 @@ impl<O: Overlay> Common<O> {
     }
 
     /// Tells what a failure says about the peer.
-    pub(crate) fn report(&mut self, peer: &O::PeerId, kind: RequestKind, why: Failure) {
-        self.out.push_back(Output::Observed(Observation::RequestFailed { kind, peer: peer.clone(), why }));
+    pub(crate) fn report(&mut self, to: &Contact<O>, kind: RequestKind, why: Failure) {
+        self.out.push_back(Output::Observed(Observation::RequestFailed { kind, peer: to.peer.clone(), why }));
         let ours = why.is_own();
         // A server that refuses to store something is a server.
         let refusal = match kind {
@@ -106,7 +106,7 @@ impl<O: Overlay> Common<O> {
             RequestKind::FindNode | RequestKind::Get => false,
         };
         if !ours && !refusal {
-            self.out.push_back(Output::Failed { peer: peer.clone(), why });
+            self.out.push_back(Output::Failed { contact: to.clone(), why });
         }
     }
 }

@@ -48,8 +48,8 @@ pub enum Output<O: Overlay> {
     },
     /// A peer failed one of our requests. Not said when the fault is ours (overloaded, closed) or the query was over.
     Failed {
-        /// Who.
-        peer: O::PeerId,
+        /// Who, and where we tried to reach it.
+        contact: Contact<O>,
         /// How.
         why: Failure,
     },

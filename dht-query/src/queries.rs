@@ -200,7 +200,7 @@ impl<O: Overlay> Queries<O> {
             common.requests.ignored += 1;
             return;
         };
-        common.report(&request.to.peer, request.kind, why);
+        common.report(&request.to, request.kind, why);
         match request.owner {
             Owner::Query(query) => {
                 if let Some(query) = self.queries.get_mut(&query) {

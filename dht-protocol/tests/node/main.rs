@@ -6,7 +6,7 @@ mod world;
 use std::time::Duration;
 
 use dht_core::{
-    Contact, KadKey, Key, Now, Observation, Overlay, Request, RequestKind, Response,
+    Contact, Failure, KadKey, Key, Now, Observation, Overlay, Request, RequestKind, Response,
     testing::{Tiny, TinyItem, TinyQuery},
 };
 use dht_protocol::{Event, Node, Output, Refusal, Served};
@@ -339,4 +339,24 @@ fn a_ping_tells_the_round_trip_or_why_not() {
         })
         .collect();
     assert_eq!(results, [true, false]);
+}
+
+/// Where an address is one place, anybody may be said to be at any.
+#[test]
+fn what_happens_at_another_place_says_nothing_about_a_peer() {
+    let now = Now::default();
+    let mut node = node(3, false, 4);
+    let (here, elsewhere) = (Contact::new(5, 0xff05), Contact::new(5, 0xff06));
+    node.add_peer(now, here.clone()).unwrap();
+    for (place, stays) in [(elsewhere, true), (here, false)] {
+        node.ask(now, place, Request::Ping, Duration::from_secs(5));
+        loop {
+            match node.poll_output(now) {
+                Output::Send { id, .. } => node.on_failure(now, id, Failure::WrongPeer),
+                Output::Wait(_) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(node.routing().get(&5).is_some(), stays);
+    }
 }

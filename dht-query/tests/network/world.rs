@@ -272,7 +272,7 @@ impl<O: Little> World<O> {
 
     pub fn failures(&self) -> Vec<(Mono, u8, Failure)> {
         let failed = |(at, output): &(Mono, Output<O>)| match output {
-            Output::Failed { peer, why } => Some((*at, *peer, *why)),
+            Output::Failed { contact, why } => Some((*at, contact.peer, *why)),
             _ => None,
         };
         self.log.iter().filter_map(failed).collect()

@@ -1,9 +1,9 @@
 //! Answers that name nodes of the own table at places where they are not: those who are there stay, where they are.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use dht::{
-    Contact,
+    Contact, Failure, Request,
     mainline::{
         Endpoint, Mainline, NodeId,
         compact::{Family, Nodes},
@@ -16,6 +16,35 @@ use super::{
     stranger::{SWARM, Stranger, id, reply},
     within,
 };
+
+/// Who is asked elsewhere than where it is fails there, and not where it is.
+#[tokio::test]
+async fn a_stranger_at_another_place_speaks_for_nobody() {
+    let _shared = super::QUIET.read().await;
+    let (client, honest) = (node(1).await, node(2).await);
+    let living = contact(&honest);
+    assert!(add(&client, living.clone()).await);
+    let liar = Stranger::at([127, 0, 0, 1], 3).await;
+    let (place, id) = (liar.addr, liar.id);
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = liar.socket.recv_from(&mut buffer).await {
+            let Ok(message) = krpc::decode(&buffer[..length]) else { continue };
+            let _ = liar.socket.send_to(&reply(message.tid, Reply::of(id)), from).await;
+        }
+    });
+    // Of the one place another name is heard, from the other nothing.
+    for (at, why) in [(place, Failure::WrongPeer), (([127, 0, 0, 9], 9).into(), Failure::Timeout)] {
+        for _ in 0..3 {
+            let named = Contact::new(living.peer, Endpoint::from(at));
+            let asked = client.handle().ask(named, Request::Ping, Duration::from_millis(200)).await.unwrap();
+            assert_eq!(asked.result.map(|_| ()), Err(why));
+        }
+    }
+    let kept = client.table().peers().await.unwrap();
+    assert!(kept.iter().any(|entry| entry.contact == living), "it was driven out");
+    futures::join!(client.close_all(), honest.close_all());
+}
 
 fn known_as(contact: Contact<Mainline>) -> (NodeId, Endpoint) {
     (contact.peer, contact.addr)
