@@ -1,5 +1,5 @@
-//! A network of one's own in the simulator: a value may be changed twice, and is kept for five
-//! minutes, and what that does to readers. `cargo run -p dht-sim --example own_rules`.
+//! A network of one's own in the simulator: some writers are not believed, and what is stored is kept for five minutes
+//! unless it is announced again. `cargo run -p dht-sim --example own_rules`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,12 +10,12 @@ use dht_sim::{
     simulate,
 };
 
-/// A value may be changed twice; the last change is best.
-struct Twice;
+/// Every fifth writer is not believed; of what the others wrote the highest version is best.
+struct Trusted;
 
-impl Validator<Compact> for Twice {
+impl Validator<Compact> for Trusted {
     fn check(&self, _: &Subject, item: &Entry, _: Now) -> Result<(), Invalid> {
-        if item.version <= 3 { Ok(()) } else { Err(Invalid::Malformed("changed too often")) }
+        if item.writer.is_multiple_of(5) { Err(Invalid::Signature) } else { Ok(()) }
     }
     fn best(&self, _: &Subject, items: &[Entry]) -> Option<usize> {
         (0..items.len()).max_by_key(|i| items[*i].version)
@@ -24,9 +24,9 @@ impl Validator<Compact> for Twice {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rules = Open { lifetime: Duration::from_secs(300) };
-    let network = CompactNetwork { validator: Arc::new(Twice), rules: Arc::new(rules) };
+    let network = CompactNetwork { validator: Arc::new(Trusted), rules: Arc::new(rules) };
     let work = Workload { values: 20, updates: 0.2, reads: 5.0, lookups: 1.0, ..Workload::default() };
-    let scenario = Scenario::new("changed twice, kept for five minutes", 500)
+    let scenario = Scenario::new("trusted writers, kept for five minutes", 500)
         .workload(work)
         .engine(Engine { republish_interval: Some(120.0), ..Engine::default() })
         .duration(1800.0)
