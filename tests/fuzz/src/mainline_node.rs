@@ -269,7 +269,7 @@ impl Run {
         let open = &self.open;
         let asked = |tid| open.get(&tid).filter(|waiting| waiting.to == from).map(|waiting| &waiting.request);
         match self.codec.decode(self.now.mono, from, &bytes, &asked, &mut out) {
-            Ok(Datagram::Answer { tid, peer, result, seen }) => {
+            Ok(Datagram::Answer { tid, peer, result, seen, .. }) => {
                 let waiting = self.open.remove(&tid).expect("what nobody asked is no answer");
                 assert_eq!(waiting.to, from, "somebody else answers");
                 self.take(waiting, peer, result, seen);
