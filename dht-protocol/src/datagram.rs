@@ -45,6 +45,8 @@ pub enum Datagram<O: Overlay, Q> {
         result: Result<Response<O>, Failure>,
         /// Where the answerer sees us.
         seen: Option<SocketAddr>,
+        /// Whether the answerer says that it holds more, for who shows the ticket of this answer.
+        withheld: bool,
     },
 }
 
@@ -82,6 +84,19 @@ pub trait DatagramCodec<O: Overlay>: Send + 'static {
 
     /// Appends a question to `to` as one datagram; nothing when it is none that can be asked.
     fn encode_request(&self, tid: TransactionId, to: SocketAddr, request: &Request<O>, out: &mut Vec<u8>);
+
+    /// The same question where its ticket, from an earlier answer, is to be shown. Dialects without such a thing repeat the
+    /// question.
+    fn encode_request_again(
+        &self,
+        tid: TransactionId,
+        to: SocketAddr,
+        request: &Request<O>,
+        _ticket: &O::Ticket,
+        out: &mut Vec<u8>,
+    ) {
+        self.encode_request(tid, to, request, out);
+    }
 
     /// Reads a datagram. `asked` says what was asked of this address under an id; a question and its answer are told
     /// apart by the codec. `now` says which tickets hold. `out` takes the answer of [`Unread::Rejected`].

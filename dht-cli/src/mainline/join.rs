@@ -1,6 +1,7 @@
 //! From flags to a node of this network: its options, and the client that asks one question.
 //!
-//! A client is a node like any other while it runs: others give stored values only to those who answer their pings.
+//! A client is a node like any other while it runs: nodes that guard against made-up addresses give stored values only to
+//! those who answer their pings.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},

@@ -62,8 +62,12 @@ impl KrpcCodec {
         let bytes = if item.is_some() { room.bytes } else { room.bytes.min(SAFE_PAYLOAD) };
         let Some(budget) = Budget::of_reply(bytes, question.tid()) else { return };
         let mut draft = Draft::new(self.config.id, budget);
+        // What it takes to get the rest comes before everything else.
+        if !room.stored && !response.items.is_empty() {
+            draft.withhold(response.ticket.as_ref());
+        }
         let ip = Some(to).filter(|to| draft.budget.take_bytes(b"ip", Family::of(to.ip()).peer_len()));
-        if question.about != About::Nothing {
+        if question.about != About::Nothing && !draft.reply.echo {
             draft.token(response.ticket.as_ref());
         }
         if let Some((item, seq)) = item {
@@ -142,6 +146,16 @@ impl<'a> Draft<'a> {
     fn token(&mut self, token: Option<&'a Token>) {
         let token = token.map(Token::as_bytes);
         self.reply.token = token.filter(|token| self.budget.take_bytes(b"token", token.len()));
+    }
+
+    /// The token, and that there is more for who shows it.
+    fn withhold(&mut self, token: Option<&'a Token>) {
+        let flag = budget::int(b"echo", 1);
+        if let Some(token) = token.map(Token::as_bytes)
+            && self.budget.take(budget::bytes(b"token", token.len()) + flag)
+        {
+            (self.reply.token, self.reply.echo) = (Some(token), true);
+        }
     }
 
     /// The item, or only its number where the asker has that one or a later one (BEP 44).

@@ -12,10 +12,16 @@ use crate::{
 
 impl KrpcCodec {
     /// Appends a question; nothing for an item that is no bencode, or for what cannot be stored.
-    pub(super) fn ask(&self, tid: &[u8], request: &Request<Mainline>, out: &mut Vec<u8>) {
+    pub(super) fn ask(
+        &self,
+        tid: &[u8],
+        request: &Request<Mainline>,
+        echo: Option<&Token>,
+        out: &mut Vec<u8>,
+    ) {
         let Some(call) = call(request) else { return };
-        let want = self.wanted(&call);
-        let query = krpc::Query { id: self.config.id, read_only: self.read_only, want, call };
+        let (want, echo) = (self.wanted(&call), echo.map(Token::as_bytes));
+        let query = krpc::Query { id: self.config.id, read_only: self.read_only, want, echo, call };
         Message { tid, version: None, ip: None, body: Body::Query(query) }.encode(out);
     }
 }

@@ -39,7 +39,8 @@ impl KrpcCodec {
             Ok(message) => message,
             Err(Unreadable { answers: Some(tid), .. }) => {
                 let (tid, _) = waiting(tid)?;
-                return Ok(Datagram::Answer { tid, peer: None, result: Err(Failure::Malformed), seen: None });
+                let result = Err(Failure::Malformed);
+                return Ok(Datagram::Answer { tid, peer: None, result, seen: None, withheld: false });
             }
             Err(Unreadable { refuse: Some(tid), why, .. }) => {
                 return Err(self.rejected(tid, MALFORMED, malformed(why), out));
@@ -51,12 +52,13 @@ impl KrpcCodec {
             Body::Reply(reply) => {
                 let (tid, request) = waiting(message.tid)?;
                 let result = Ok(self.told(request, &reply));
-                Ok(Datagram::Answer { tid, peer: Some(reply.id), result, seen: message.ip })
+                let (peer, seen, withheld) = (Some(reply.id), message.ip, reply.echo);
+                Ok(Datagram::Answer { tid, peer, result, seen, withheld })
             }
             Body::Reject(reject) => {
                 let (tid, _) = waiting(message.tid)?;
                 let result = Err(Failure::Refused(reject.code));
-                Ok(Datagram::Answer { tid, peer: None, result, seen: message.ip })
+                Ok(Datagram::Answer { tid, peer: None, result, seen: message.ip, withheld: false })
             }
         }
     }
@@ -80,14 +82,24 @@ impl KrpcCodec {
     ) -> Result<Datagram<Mainline, Question>, Unread> {
         let (request, about) =
             understand(from, query.call).map_err(|(reject, why)| self.rejected(tid, reject, why, out))?;
-        let proven = self.proves(now, from, &query.call, &request);
+        let proven = self.proves(now, from, &query, &request);
         let question = Question::new(tid, query.want, about);
         Ok(Datagram::Request { peer: query.id, serves: !query.read_only, proven, request, question })
     }
 
     /// Whether a token is shown that only who is at `from` can have received.
-    fn proves(&self, now: Mono, from: SocketAddr, call: &Call<'_>, request: &Request<Mainline>) -> bool {
-        let (Call::AnnouncePeer { token, .. } | Call::Put { token, .. }) = call else { return false };
+    fn proves(
+        &self,
+        now: Mono,
+        from: SocketAddr,
+        query: &krpc::Query<'_>,
+        request: &Request<Mainline>,
+    ) -> bool {
+        let token = match query.call {
+            Call::AnnouncePeer { token, .. } | Call::Put { token, .. } => Some(token),
+            _ => query.echo,
+        };
+        let Some(token) = token else { return false };
         request.target().is_some_and(|target| self.config.tokens.holds(token, from.ip(), &target, now))
     }
 

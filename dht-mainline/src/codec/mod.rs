@@ -20,7 +20,7 @@ use dht_core::{Contact, Key, Mono, Request, Response};
 use dht_protocol::{Datagram, DatagramCodec, Refusal, Room, TransactionId, Unread};
 
 use crate::{
-    Endpoint, Mainline, NodeId, Tokens,
+    Endpoint, Mainline, NodeId, Token, Tokens,
     address::Reach,
     compact::Family,
     krpc::{Body, MAX_DATAGRAM, MAX_TID, Message, Reject, Want},
@@ -182,7 +182,18 @@ impl DatagramCodec<Mainline> for KrpcCodec {
         request: &Request<Mainline>,
         out: &mut Vec<u8>,
     ) {
-        self.ask(&tid, request, out);
+        self.ask(&tid, request, None, out);
+    }
+
+    fn encode_request_again(
+        &self,
+        tid: TransactionId,
+        _: SocketAddr,
+        request: &Request<Mainline>,
+        ticket: &Token,
+        out: &mut Vec<u8>,
+    ) {
+        self.ask(&tid, request, Some(ticket), out);
     }
 
     fn decode<'a>(

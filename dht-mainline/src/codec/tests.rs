@@ -78,7 +78,7 @@ fn understood(codec: &KrpcCodec, request: &Request<Mainline>, datagram: &[u8]) -
     let result =
         codec.decode(now(), asker(), datagram, &|tid| (tid == TID).then_some(request), &mut Vec::new());
     match result {
-        Ok(Datagram::Answer { tid: TID, peer: Some(_), result: Ok(response), seen }) => {
+        Ok(Datagram::Answer { tid: TID, peer: Some(_), result: Ok(response), seen, .. }) => {
             assert_eq!(seen, Some(asker()));
             response
         }
@@ -311,13 +311,16 @@ fn the_unproven_get_eight_nodes_and_a_token_in_300_bytes_and_nothing_stored() {
     let scrape = Query::Peers(Swarm { scrape: true, ..Swarm::new(hash()) });
     for request in [get(hash()), get(scrape), Request::FindNode { target: hash().key() }] {
         let (_, question) = question(&codec, &asked(&request));
-        let datagram = answered(&codec, &question, &response(9, peers(50)), SMALL);
-        let message = krpc::decode(&datagram).unwrap();
-        assert_eq!((message.ip, message.version), (Some(asker()), None));
-        let reply = reply(&datagram);
-        assert_eq!(reply.nodes.map(|nodes| nodes.len()), Some(8));
-        assert_eq!(reply.token, Some(&b"8 bytes."[..]));
-        assert!(reply.values.is_none() && reply.scrape.is_none());
+        // That there is more takes the place of the last node.
+        for (held, nodes) in [(0, 8), (50, 7)] {
+            let datagram = answered(&codec, &question, &response(9, peers(held)), SMALL);
+            let message = krpc::decode(&datagram).unwrap();
+            assert_eq!((message.ip, message.version), (Some(asker()), None));
+            let reply = reply(&datagram);
+            assert_eq!(reply.nodes.map(|nodes| nodes.len()), Some(nodes));
+            assert_eq!((reply.token, reply.echo), (Some(&b"8 bytes."[..]), held > 0));
+            assert!(reply.values.is_none() && reply.scrape.is_none());
+        }
     }
     for request in [get(Query::Item(mutable(b"", 5, None).0)), get(Query::Samples(hash().key()))] {
         let (_, question) = question(&codec, &asked(&request));
@@ -359,6 +362,45 @@ fn every_part_stands_where_it_is_wanted() {
     let mut mixed = response(2, Vec::new());
     mixed.closer.push(contact_v6(9));
     assert_eq!(reply(&answered(&codec, &want(""), &mixed, FULL)).nodes.unwrap().len(), 2);
+}
+
+#[test]
+fn who_is_denied_something_is_told_and_gets_it_for_the_token() {
+    let ours = codec(Family::V4);
+    let theirs = KrpcCodec::new(CodecConfig::new(THEIRS, Family::V4, Tokens::new([4; 16]), 8));
+    let (_, item) = mutable(b"", 5, None);
+    for (query, items) in [(hash().into(), peers(3)), (Query::Item(ItemKey::new(hash().key())), vec![item])] {
+        let request = get(query);
+        let mut ask = Vec::new();
+        theirs.encode_request(TID, asker_addr(), &request, &mut ask);
+        let (_, question) = question(&ours, &ask);
+        let token = Tokens::new([3; 16]).issue(asker().ip(), &hash().key(), now());
+        let held = Response { ticket: Some(token), ..response(8, items) };
+        let withheld = |room, response: &Response<Mainline>| {
+            let datagram = answered(&ours, &question, response, room);
+            let asked = |tid| (tid == TID).then_some(&request);
+            match theirs.decode(now(), asker(), &datagram, &asked, &mut Vec::new()) {
+                Ok(Datagram::Answer { withheld, result: Ok(told), .. }) => (withheld, told.ticket),
+                other => panic!("{other:?}"),
+            }
+        };
+        // Even where there is no room for a single node.
+        let little = Room { bytes: ask.len() * 7 / 8, stored: false };
+        assert_eq!([withheld(SMALL, &held), withheld(little, &held)], [(true, Some(token)); 2]);
+        assert_eq!(withheld(FULL, &held), (false, Some(token)));
+        assert!(!withheld(SMALL, &Response { items: Vec::new(), ..held.clone() }).0, "there is nothing more");
+        assert!(!withheld(SMALL, &Response { ticket: None, ..held.clone() }).0, "and nothing to show");
+        for (shown, holds) in [(token, true), (Token::new(b"8 bytes.").unwrap(), false)] {
+            let mut again = Vec::new();
+            theirs.encode_request_again(TID, asker_addr(), &request, &shown, &mut again);
+            match hear(&ours, &again, &mut Vec::new()) {
+                Ok(Datagram::Request { proven, request: heard, .. }) => {
+                    assert_eq!((proven, heard), (holds, request.clone()));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 /// Our question as others read it.
@@ -501,7 +543,9 @@ fn answers_to_nobody_are_strays_and_broken_ones_end_a_question() {
     let read = |datagram: &[u8]| {
         codec.decode(now(), asker(), datagram, &|tid| (tid == TID).then_some(&waiting), &mut Vec::new())
     };
-    let ended = |result| Ok(Datagram::Answer { tid: TID, peer: None, result: Err(result), seen: None });
+    let ended = |result| {
+        Ok(Datagram::Answer { tid: TID, peer: None, result: Err(result), seen: None, withheld: false })
+    };
     assert_eq!(read(b"d1:rd2:id20:abcdefghij0123456789e1:t4:tidx1:y1:re"), Err(Unread::Stray));
     assert_eq!(read(b"d1:rd2:id20:abcdefghij0123456789e1:t2:aa1:y1:re"), Err(Unread::Stray));
     assert_eq!(read(b"d1:rde1:t2:aa1:y1:re"), Err(Unread::Stray));

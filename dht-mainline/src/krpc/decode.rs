@@ -97,6 +97,7 @@ struct Fields<'a> {
     num: Option<i64>,
     interval: Option<i64>,
     port: Option<i64>,
+    echo: bool,
 }
 
 /// A field of the wrong sort counts as absent. The reader stays before it, and skips and checks it.
@@ -141,7 +142,10 @@ impl<'a> Top<'a> {
         let method = self.method.ok_or("q")?;
         let args = self.args.ok_or("a")?;
         let id = NodeId(*args.id.ok_or("id")?);
-        Ok(Query { id, read_only: self.read_only, want: args.want, call: args.call(method)? })
+        let (want, token) = (args.want, args.token);
+        let call = args.call(method)?;
+        let echo = token.filter(|_| matches!(call, Call::GetPeers { .. } | Call::Get { .. }));
+        Ok(Query { id, read_only: self.read_only, want, echo, call })
     }
 }
 
@@ -257,6 +261,7 @@ impl<'a> Fields<'a> {
                 b"num" => self.num = value.int().ok(),
                 b"interval" => self.interval = value.int().ok(),
                 b"p" => self.port = value.int().ok(),
+                b"echo" => self.echo = flag(value),
                 _ => {}
             }
             Ok::<_, Error>(())
@@ -295,6 +300,7 @@ fn reply<'a>(fields: Option<&Fields<'a>>) -> Result<Reply<'a>, &'static str> {
         seq: fields.seq,
         samples,
         port: fields.port.and_then(|port| u16::try_from(port).ok()),
+        echo: fields.echo,
     })
 }
 

@@ -112,6 +112,9 @@ fn arguments(query: &Query<'_>, args: &mut DictWriter<'_>) {
             }
         }
     }
+    if let (Call::GetPeers { .. } | Call::Get { .. }, Some(token)) = (query.call, query.echo) {
+        args.bytes(b"token", token);
+    }
     if query.want != Want::default() {
         args.entry(b"want", |value| {
             value.list(|names| {
@@ -130,6 +133,9 @@ fn fields(reply: &Reply<'_>, r: &mut DictWriter<'_>) {
     if let Some(scrape) = reply.scrape {
         r.bytes(b"BFpe", scrape.peers);
         r.bytes(b"BFsd", scrape.seeds);
+    }
+    if reply.echo {
+        r.int(b"echo", 1);
     }
     r.bytes(b"id", &reply.id.0);
     if let Some(samples) = reply.samples {

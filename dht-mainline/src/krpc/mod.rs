@@ -62,6 +62,9 @@ pub struct Query<'a> {
     pub read_only: bool,
     /// Which nodes the asker wants to be told (BEP 32).
     pub want: Want,
+    /// In `get` and `get_peers`: a token that the answerer handed out for the same target, as in an announcement. Not in any
+    /// specification, so nobody else looks at it: who answers no pings (BEP 43) proves its address with it.
+    pub echo: Option<&'a [u8]>,
     /// What is asked.
     pub call: Call<'a>,
 }
@@ -180,6 +183,8 @@ pub struct Reply<'a> {
     pub samples: Option<Samples<'a>>,
     /// The asker's port as the answerer sees it (libtorrent).
     pub port: Option<u16>,
+    /// Whether more is held for who shows the token: see [`Query::echo`].
+    pub echo: bool,
 }
 
 impl Reply<'_> {
@@ -197,6 +202,7 @@ impl Reply<'_> {
             seq: None,
             samples: None,
             port: None,
+            echo: false,
         }
     }
 }

@@ -102,10 +102,15 @@ impl Parts {
                 Samples::new(&self.nodes[..whole.min(20)], 7, u32::from(self.port) % 21_601).unwrap()
             }),
             port: n6.then_some(self.port),
+            echo: n4,
             ..Reply::of(NodeId(self.ids[0]))
         };
         let body = match self.sort {
-            0..8 => Body::Query(Query { id: NodeId(self.ids[0]), read_only, want: Want { n4, n6 }, call }),
+            0..8 => {
+                let shown = matches!(call, Call::GetPeers { .. } | Call::Get { .. }) && scrape;
+                let echo = shown.then_some(&self.text[..]);
+                Body::Query(Query { id: NodeId(self.ids[0]), read_only, want: Want { n4, n6 }, echo, call })
+            }
             8..11 => Body::Reply(reply),
             _ => Body::Reject(Reject { code: u32::from(self.port), message: &self.text }),
         };

@@ -51,7 +51,12 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
             }
             let to = question.to;
             let mut bytes = self.outbox.buffer();
-            self.codec.encode_request(tid, to, &question.request, &mut bytes);
+            match &question.ticket {
+                Some(ticket) => {
+                    self.codec.encode_request_again(tid, to, &question.request, ticket, &mut bytes);
+                }
+                None => self.codec.encode_request(tid, to, &question.request, &mut bytes),
+            }
             self.questions.depart();
             if bytes.is_empty() {
                 self.fail(tid, Failure::Unsupported);

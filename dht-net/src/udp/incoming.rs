@@ -2,11 +2,26 @@
 
 use std::net::SocketAddr;
 
-use dht_core::{Contact, Failure, Mono, Overlay, Response};
+use dht_core::{Contact, Failure, Mono, Overlay, RequestId, Response};
 use dht_protocol::{Datagram, DatagramCodec, TransactionId, Unread};
 
-use super::{Udp, batch::Got, limits::Over, pending::Pending, questions::Purpose, sources::Origin};
+use super::{
+    Udp,
+    batch::Got,
+    limits::Over,
+    pending::Pending,
+    questions::{Purpose, Question},
+    sources::Origin,
+};
 use crate::Incoming;
+
+/// What an answer says.
+struct Told<O: Overlay> {
+    peer: Option<O::PeerId>,
+    result: Result<Response<O>, Failure>,
+    seen: Option<SocketAddr>,
+    withheld: bool,
+}
 
 impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
     /// Lets a datagram through or not, reads it, and does what it asks.
@@ -33,8 +48,9 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
         // What was read for its place and is no answer counts as everything else does.
         let counted = !expected || matches!(read, Ok(Datagram::Answer { .. })) || self.admit(now, origin);
         match read {
-            Ok(Datagram::Answer { tid, peer, result, seen }) => {
-                self.on_answer(now, (from, origin), tid, peer, result, seen);
+            Ok(Datagram::Answer { tid, peer, result, seen, withheld }) => {
+                let told = Told { peer, result, seen, withheld };
+                self.on_answer(now, (from, origin), tid, told);
             }
             _ if !counted => {}
             Ok(Datagram::Request { peer, serves, proven, request, question }) => {
@@ -113,41 +129,50 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
         now: Mono,
         (from, origin): (SocketAddr, Origin),
         tid: TransactionId,
-        peer: Option<O::PeerId>,
-        result: Result<Response<O>, Failure>,
-        seen: Option<SocketAddr>,
+        told: Told<O>,
     ) {
         let Some(question) = self.questions.answered(tid, from) else {
             self.rates.0.counters.stray.add(1);
             return;
         };
         self.prove(now, origin);
-        if let Some(contact) = seen.and_then(|us| self.codec.sighted(from, us)) {
+        if let Some(contact) = told.seen.and_then(|us| self.codec.sighted(from, us)) {
             self.ready.push_back(Incoming::Local(contact));
         }
+        let there = told.peer.clone().map(|peer| Contact::new(peer, self.codec.addr(from)));
         match question.purpose {
             Purpose::Challenge => {
-                if let (Some(peer), Ok(_)) = (peer, result) {
-                    self.ready.push_back(Incoming::Heard(Contact::new(peer, self.codec.addr(from))));
+                if let (Some(contact), Ok(_)) = (there, told.result) {
+                    self.ready.push_back(Incoming::Heard(contact));
                 }
             }
-            Purpose::Ask(id) => match peer {
-                Some(peer) if question.peer.as_ref().is_some_and(|expected| *expected != peer) => {
+            Purpose::Ask(id) => match there {
+                Some(contact) if question.peer.as_ref().is_some_and(|peer| *peer != contact.peer) => {
                     self.ready.push_back(Incoming::Failure { id, why: Failure::WrongPeer });
-                    self.ready.push_back(Incoming::Heard(Contact::new(peer, self.codec.addr(from))));
+                    self.ready.push_back(Incoming::Heard(contact));
                 }
-                _ => self.ready.push_back(match result {
-                    Ok(response) => Incoming::Answer { id, response },
-                    Err(why) => Incoming::Failure { id, why },
-                }),
+                _ => self.on_told(id, question, told),
             },
             Purpose::Greet(id) => {
-                let who = result.and_then(|_| peer.ok_or(Failure::Malformed));
+                let who = told.result.and_then(|_| there.ok_or(Failure::Malformed));
                 self.ready.push_back(match who {
-                    Ok(peer) => Incoming::Greeted { id, contact: Contact::new(peer, self.codec.addr(from)) },
+                    Ok(contact) => Incoming::Greeted { id, contact },
                     Err(why) => Incoming::Failure { id, why },
                 });
             }
+        }
+    }
+
+    /// The answer to a request of the driver. One that withholds something is only taken when there is no ticket to show.
+    fn on_told(&mut self, id: RequestId, question: Question<O>, told: Told<O>) {
+        match told.result {
+            Ok(Response { ticket: Some(ticket), .. })
+                if told.withheld && question.ticket.is_none() && self.questions.has_room() =>
+            {
+                self.questions.ask_again(question, ticket);
+            }
+            Ok(response) => self.ready.push_back(Incoming::Answer { id, response }),
+            Err(why) => self.ready.push_back(Incoming::Failure { id, why }),
         }
     }
 }

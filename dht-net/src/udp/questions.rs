@@ -42,6 +42,8 @@ pub(super) struct Question<O: Overlay> {
     pub(super) peer: Option<O::PeerId>,
     pub(super) request: Request<O>,
     pub(super) purpose: Purpose,
+    /// A ticket of the asked one that is shown, because it withheld something from who had none.
+    pub(super) ticket: Option<O::Ticket>,
     /// Whether it still waits for its turn.
     queued: bool,
 }
@@ -97,18 +99,29 @@ impl<O: Overlay> Questions<O> {
         if let Some(id) = purpose.id() {
             self.forget(id);
         }
-        if self.by_tid.len() >= self.max || self.queue.len() >= self.max_queued {
+        if !self.has_room() {
             return false;
         }
-        let tid = self.insert(Question { to, peer, request, purpose, queued: true });
+        let tid = self.insert(Question { to, peer, request, purpose, ticket: None, queued: true });
         self.queue.push_back(tid);
         true
+    }
+
+    /// Whether one more question may wait for its turn.
+    pub(super) fn has_room(&self) -> bool {
+        self.by_tid.len() < self.max && self.queue.len() < self.max_queued
+    }
+
+    /// Queues a question that was answered once more, with the ticket of its answer.
+    pub(super) fn ask_again(&mut self, question: Question<O>, ticket: O::Ticket) {
+        let tid = self.insert(Question { ticket: Some(ticket), queued: true, ..question });
+        self.queue.push_back(tid);
     }
 
     /// A question that goes out at once and only proves that there is somebody. Whoever asks for it bounds how many.
     pub(super) fn challenge(&mut self, to: SocketAddr) -> TransactionId {
         let purpose = Purpose::Challenge;
-        self.insert(Question { to, peer: None, request: Request::Ping, purpose, queued: false })
+        self.insert(Question { to, peer: None, request: Request::Ping, purpose, ticket: None, queued: false })
     }
 
     fn insert(&mut self, question: Question<O>) -> TransactionId {

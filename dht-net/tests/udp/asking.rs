@@ -78,6 +78,32 @@ async fn only_who_was_asked_can_answer_and_only_once() {
 }
 
 #[tokio::test]
+async fn what_is_withheld_is_asked_for_once_more_with_the_ticket() {
+    let _turn = QUIET.read().await;
+    let (mut udp, stranger) = (node(1, Config::local()).await, Stranger::new().await);
+    let withholding = |tid| [b"w", &blank(tid, 9)[1..]].concat();
+    udp.send(id(1), Contact::new(9, stranger.port()), ASK);
+    let first = stranger.asked(&mut udp).await;
+    stranger.send(&udp, &withholding(first)).await;
+    let again = stranger.hear(&mut udp).await;
+    let tid = again[1..5].try_into().unwrap();
+    assert_eq!((again[0], again[7]), (b'q', TICKET));
+    assert_ne!(tid, first);
+    // Who withholds it all the same is asked no third time.
+    stranger.send(&udp, &withholding(tid)).await;
+    let response = Response { ticket: Some(TICKET), ..Response::default() };
+    assert_eq!(next(&mut udp).await, Incoming::Answer { id: id(1), response });
+    assert_eq!(udp.rates().statistics().sent, 2);
+    // And nobody waits for it any more once the driver does not.
+    udp.send(id(2), Contact::new(9, stranger.port()), ASK);
+    let tid = stranger.asked(&mut udp).await;
+    stranger.send(&udp, &withholding(tid)).await;
+    stranger.asked(&mut udp).await;
+    udp.forget(id(2));
+    assert_eq!(last_word(&mut udp, &stranger, 3).await, blank_answer(3));
+}
+
+#[tokio::test]
 async fn another_peer_than_expected_is_introduced() {
     let _turn = QUIET.read().await;
     let (mut udp, stranger) = (node(1, Config::local()).await, Stranger::new().await);

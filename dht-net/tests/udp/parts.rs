@@ -26,10 +26,12 @@ pub static QUIET: RwLock<()> = RwLock::const_new(());
 
 /// Bytes of an item in an answer; eight of them are more than an unproven address gets.
 pub const ITEM: usize = 100;
+/// In answers that withhold something.
+pub const TICKET: u8 = 5;
 const CLOSER: usize = 26;
 const HEAD: usize = 9;
 
-/// `kind tid peer …`, where `kind` is `q`, `a`, `e` (an error) or `!` (what is to be rejected).
+/// `kind tid peer …`, where `kind` is `q`, `a`, `w` (an answer that withholds), `e` (an error) or `!` (what is to be rejected).
 ///
 /// A question goes on with `serves ticket method argument argument`, an answer with the port it sees, how many contacts and
 /// how many items, and those.
@@ -83,6 +85,18 @@ impl DatagramCodec<Net> for TinyCodec {
         self.read_only = read_only;
     }
 
+    fn encode_request_again(
+        &self,
+        tid: TransactionId,
+        to: SocketAddr,
+        request: &Request<Net>,
+        ticket: &u8,
+        out: &mut Vec<u8>,
+    ) {
+        self.encode_request(tid, to, request, out);
+        out[7] = *ticket;
+    }
+
     fn encode_request(&self, tid: TransactionId, _: SocketAddr, request: &Request<Net>, out: &mut Vec<u8>) {
         let method = match request {
             Request::Ping => [0, 0, 0],
@@ -123,7 +137,7 @@ impl DatagramCodec<Net> for TinyCodec {
                 let (serves, proven) = (*serves != 0, *ticket != 0);
                 Ok(Datagram::Request { peer, serves, proven, request, question: tid })
             }
-            (b'a', [high, low, closer, items, rest @ ..]) => {
+            (b'a' | b'w', [high, low, closer, items, rest @ ..]) => {
                 asked(tid).ok_or(Unread::Stray)?;
                 let mut response = Response::default();
                 let (contacts, values) =
@@ -135,12 +149,20 @@ impl DatagramCodec<Net> for TinyCodec {
                     response.items.push(TinyItem::value(value[0]));
                 }
                 let seen = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::from_be_bytes([*high, *low])));
-                Ok(Datagram::Answer { tid, peer: Some(peer), result: Ok(response), seen: Some(seen) })
+                let withheld = kind == b'w';
+                response.ticket = withheld.then_some(TICKET);
+                Ok(Datagram::Answer {
+                    tid,
+                    peer: Some(peer),
+                    result: Ok(response),
+                    seen: Some(seen),
+                    withheld,
+                })
             }
             (b'e', [code, ..]) => {
                 asked(tid).ok_or(Unread::Stray)?;
                 let result = Err(Failure::Refused(u32::from(*code)));
-                Ok(Datagram::Answer { tid, peer: None, result, seen: None })
+                Ok(Datagram::Answer { tid, peer: None, result, seen: None, withheld: false })
             }
             (b'!', _) => {
                 out.extend(b"e0000no");

@@ -155,6 +155,26 @@ async fn a_read_only_node_is_in_no_table_and_still_announces() {
 }
 
 #[tokio::test]
+async fn a_read_only_node_gets_what_is_stored_though_it_answers_no_pings() {
+    let nodes = swarm(9).await;
+    let how = Announcement { port: Some(7000), seed: false };
+    nodes[1].announce(info_hash(1), how).await.expect("others take it");
+    let value = "v".repeat(900).as_str().into();
+    let put = nodes[1].put_immutable(&value).await.expect("others take it");
+    let door = nodes[0].socket().expect("it has a socket");
+    let reader = || async { loopback(30).read_only(true).bootstrap([door]).build().await.unwrap() };
+    // Neither knew it before, so none of its questions was ever answered in full.
+    let found = reader().await;
+    found.bootstrap(Default::default()).await.expect("the first node answers");
+    let peers = found.get_peers(info_hash(1)).await.unwrap().finish().await.unwrap();
+    assert_eq!(peers.len(), 1);
+    let fetched = reader().await;
+    fetched.bootstrap(Default::default()).await.expect("the first node answers");
+    let item = fetched.get_immutable(put.target).await.unwrap().expect("somebody shows it");
+    assert_eq!(item.tree().unwrap(), value);
+}
+
+#[tokio::test]
 async fn a_family_without_a_door_is_joined_through_the_other() {
     let Ok(probe) = std::net::UdpSocket::bind("[::1]:0") else {
         println!("skipped: no IPv6 on this machine");

@@ -148,7 +148,7 @@ pub fn conversations() -> Vec<Vec<u8>> {
 }
 
 fn question(call: Call<'_>, read_only: bool, want: Want) -> Vec<u8> {
-    let body = Body::Query(Query { id: ID, read_only, want, call });
+    let body = Body::Query(Query { id: ID, read_only, want, echo: None, call });
     encoded(Message { tid: b"abcd", version: Some(b"XX01"), ip: None, body })
 }
 

@@ -46,13 +46,14 @@ pub async fn visit(
 }
 
 /// A node that reads only and one like all others join and look around; by the time that somebody has the other in its
-/// table, nobody has the first. It gets no values: these are for those who answer.
+/// table, nobody has the first. Both find what is stored, the first with the tokens of those who withhold it at first.
 async fn arrive(swarm: &Swarm<Mainline>, kept: &Kept) -> anyhow::Result<(Dht<Mainline>, String)> {
     let door = socket(swarm.pick(0))?;
     let reader = join::build(node(Some(door)).read_only(true)).await?;
     reader.bootstrap(BootstrapOptions::default()).await?;
     let found = reader.closest_to(reader.local().peer.key()).await?;
     ensure!(!found.is_empty(), "the reader found nobody");
+    kept.items.look(&reader).await?;
     let newcomer = join::build(node(Some(door))).await?;
     newcomer.bootstrap(BootstrapOptions::default()).await?;
     kept.items.look(&newcomer).await?;

@@ -136,7 +136,7 @@ impl Speech<'_, '_> {
             _ => Call::Unknown { method: b"vote", target: (what & 64 > 0).then_some(target) },
         };
         let want = Want { n4: flags & 64 > 0, n6: flags & 128 > 0 };
-        let body = Body::Query(Query { id: peer(who), read_only: flags & 32 > 0, want, call });
+        let body = Body::Query(Query { id: peer(who), read_only: flags & 32 > 0, want, echo: None, call });
         let length = usize::from(what) % (krpc::MAX_TID + 2);
         (
             addr(who),

@@ -89,7 +89,7 @@ pub fn is_question(message: &Message<'_>) -> bool {
 }
 
 pub fn question(id: NodeId, tid: u32, read_only: bool, call: Call<'_>) -> Vec<u8> {
-    let body = Body::Query(Query { id, read_only, want: Want::default(), call });
+    let body = Body::Query(Query { id, read_only, want: Want::default(), echo: None, call });
     let mut out = Vec::new();
     Message { tid: &tid.to_be_bytes(), version: None, ip: None, body }.encode(&mut out);
     out
