@@ -7,6 +7,7 @@ mod changed;
 mod ci;
 mod fuzz;
 mod outside;
+mod platforms;
 mod sim;
 mod steps;
 mod tidy;
@@ -46,6 +47,8 @@ mod flags {
             }
             /// Each layer used alone, by a crate outside the workspace.
             cmd outside {}
+            /// The BitTorrent side for other systems, those that the compiler has a standard library for.
+            cmd platforms {}
             /// Every benchmark, the comparisons with peers included; what follows selects by name.
             cmd bench {
                 repeated names: String
@@ -93,6 +96,7 @@ fn run(flags: &flags::Xtask, steps: &mut Steps) -> Result<()> {
             steps.run("sim", || sim::run(&sh, size, sim.only.as_deref()))
         }
         flags::XtaskCmd::Outside(_) => steps.run("outside the workspace", || outside::check(&sh, &workspace)),
+        flags::XtaskCmd::Platforms(_) => steps.run("other systems", || platforms::check(&sh)),
         flags::XtaskCmd::Bench(bench) => bench_all(&sh, &workspace, steps, &bench.names),
         flags::XtaskCmd::Fuzz(fuzz) => steps
             .run("fuzz", || fuzz::run(&sh, &workspace, fuzz.seconds.unwrap_or(60), fuzz.target.as_deref())),
