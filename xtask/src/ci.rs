@@ -54,7 +54,6 @@ pub fn full(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> 
     steps.run("licences and sources", || deny(sh))?;
     steps.run("outside the workspace", || outside::check(sh, workspace))?;
     steps.run("other systems", || platforms::check(sh))?;
-    steps.run("other systems", || platforms::check(sh))?;
     steps.run("demo", || demo(sh, workspace))?;
     steps.run("whole networks", || sim::run(sh, sim::Size::CI, None))?;
     steps.run("interop", || {
