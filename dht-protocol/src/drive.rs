@@ -38,10 +38,10 @@ impl<O: Overlay> Node<O> {
             };
             let queries = match self.queries.poll(now) {
                 dht_query::Output::Wait(until) => until,
-                output => {
-                    self.on_query_output(now, output);
-                    continue;
-                }
+                output => match self.on_query_output(now, output) {
+                    Some(output) => return output,
+                    None => continue,
+                },
             };
             return Output::Wait(earliest(table, queries));
         }
@@ -86,7 +86,8 @@ impl<O: Overlay> Node<O> {
         self.out.push_back(Output::Event(Event::Table(event)));
     }
 
-    fn on_query_output(&mut self, now: Now, output: dht_query::Output<O>) {
+    /// Most of it is the owner's and goes to him at once: the outlet is empty at that time.
+    fn on_query_output(&mut self, now: Now, output: dht_query::Output<O>) -> Option<Output<O>> {
         use dht_query::Output as Q;
         match output {
             Q::Send { id, mut to, request } => {
@@ -95,9 +96,9 @@ impl<O: Overlay> Node<O> {
                 {
                     to.addr = addr.clone();
                 }
-                self.out.push_back(Output::Send { id, to, request });
+                return Some(Output::Send { id, to, request });
             }
-            Q::Forget(id) => self.out.push_back(Output::Forget(id)),
+            Q::Forget(id) => return Some(Output::Forget(id)),
             Q::Lone { id, to, result, attempts } => self.on_lone(now, id, to, result, attempts),
             Q::Answered { contact, rtt } => {
                 if !self.is_elsewhere(&contact) {
@@ -111,23 +112,26 @@ impl<O: Overlay> Node<O> {
                 }
             }
             Q::Progress(id, progress) if !self.errands.contains_key(&id) => {
-                self.out.push_back(Output::Event(Event::Progress(id, progress)));
+                return Some(Output::Event(Event::Progress(id, progress)));
             }
             Q::Progress(..) => {}
             Q::Finished(id, finished) => self.on_finished(now, id, finished),
-            Q::Observed(observation) => self.out.push_back(Output::Observed(observation)),
+            Q::Observed(observation) => return Some(Output::Observed(observation)),
             Q::Wait(_) => {}
         }
+        None
     }
 
     /// Whether the table knows the peer at another place than this one. Anybody may have named it here, and may answer
     /// here or not: that says nothing about the peer.
     fn is_elsewhere(&self, contact: &Contact<O>) -> bool {
         let is_place = |addr: &O::Addr| O::same_place(addr, addr);
-        self.routing.get(&contact.peer).is_some_and(|known| {
-            let known = &known.contact.addr;
-            is_place(known) && is_place(&contact.addr) && !O::same_place(known, &contact.addr)
-        })
+        // Of the address first: where none is a place the table need not be searched.
+        is_place(&contact.addr)
+            && self.routing.get(&contact.peer).is_some_and(|known| {
+                let known = &known.contact.addr;
+                is_place(known) && !O::same_place(known, &contact.addr)
+            })
     }
 
     fn on_lone(

@@ -260,6 +260,12 @@ impl<O: Overlay> Node<O> {
         self.routing.remove(now, peer)
     }
 
+    /// Keeps the options of table and queries where `other` keeps them, if they are the same. For owners of very many nodes.
+    pub fn share(&mut self, other: &Self) {
+        self.routing.share(&other.routing);
+        self.queries.share(&other.queries);
+    }
+
     /// Gives back the memory of what has ended. For owners of very many nodes that mostly wait; to be called when the outlet
     /// says [`Output::Wait`].
     pub fn rest(&mut self) {

@@ -1,6 +1,6 @@
 //! What all queries of a node share: who we are, how requests go out, what the outlet holds.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use dht_core::{Contact, Draws, Failure, Mono, Observation, Overlay, Request, RequestId, RequestKind};
 
@@ -15,7 +15,7 @@ const MAX_DISOWNED: usize = 256;
 
 pub(crate) struct Common<O: Overlay> {
     pub(crate) local: O::PeerId,
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     pub(crate) draws: Draws,
     pub(crate) filter: Option<Filter<O>>,
     pub(crate) requests: Requests<O>,

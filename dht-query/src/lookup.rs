@@ -100,7 +100,27 @@ impl<O: Overlay> Lookup<O> {
 
     /// A peer was named; `false` when it is known already or too far to be kept.
     pub(crate) fn hear(&mut self, distance: DistanceOf<O>, contact: Contact<O>, hop: u32) -> bool {
-        let Err(at) = self.find(&distance, &contact.peer) else { return false };
+        self.hear_after(&mut 0, distance, contact, hop)
+    }
+
+    /// The same for peers that are named in the order of their distance: the search begins at `from`, which moves on. So an
+    /// answer is merged by one walk, and the near ones are found at once.
+    pub(crate) fn hear_after(
+        &mut self,
+        from: &mut usize,
+        distance: DistanceOf<O>,
+        contact: Contact<O>,
+        hop: u32,
+    ) -> bool {
+        let nearer = |c: &Candidate<O>| (&c.distance, &c.contact.peer) < (&distance, &contact.peer);
+        let in_order =
+            *from <= self.candidates.len() && from.checked_sub(1).is_none_or(|i| nearer(&self.candidates[i]));
+        let start = if in_order { *from } else { 0 };
+        let at = start + self.candidates.range(start..).take_while(|c| nearer(c)).count();
+        *from = at;
+        if self.candidates.get(at).is_some_and(|c| c.contact.peer == contact.peer) {
+            return false;
+        }
         if self.candidates.len() >= self.rules.max {
             let farthest = self
                 .candidates

@@ -101,7 +101,9 @@ impl<O: Overlay> Paths<O> {
             return 0;
         }
         let hop = lookup.get(peer).map_or(1, |candidate| candidate.hop.saturating_add(1));
-        named.into_iter().map(|(distance, contact)| usize::from(lookup.hear(distance, contact, hop))).sum()
+        let mut from = 0;
+        let news = |(distance, contact)| usize::from(lookup.hear_after(&mut from, distance, contact, hop));
+        named.into_iter().map(news).sum()
     }
 
     pub(crate) fn failed(&mut self, path: usize, peer: &O::PeerId, why: Failure) {

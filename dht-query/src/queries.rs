@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -47,7 +48,7 @@ impl<O: Overlay> Queries<O> {
         Ok(Self {
             common: Common {
                 local,
-                config,
+                config: Arc::new(config),
                 draws: Draws::new(seed),
                 filter: None,
                 requests: Requests::new(),
@@ -262,6 +263,13 @@ impl<O: Overlay> Queries<O> {
                 let wake = self.wakes.first().map(|(at, _)| *at);
                 return Output::Wait(wake.into_iter().chain(self.common.requests.next_alarm()).min());
             }
+        }
+    }
+
+    /// Keeps its options where `other` keeps them, if they are the same.
+    pub fn share(&mut self, other: &Self) {
+        if self.common.config == other.common.config {
+            self.common.config = other.common.config.clone();
         }
     }
 

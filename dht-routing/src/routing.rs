@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +24,7 @@ use crate::{
 ///
 /// After any call that takes `&mut self`, drain [`Routing::poll`] until it says [`Action::Wait`].
 pub struct Routing<O: Overlay> {
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     admit: Box<dyn Admit<O>>,
     pub(crate) draws: Draws,
     pub(crate) table: Table<O>,
@@ -63,7 +64,7 @@ impl<O: Overlay> Routing<O> {
         config.validate()?;
         Ok(Self {
             table: Table::new(local, &config),
-            config,
+            config: Arc::new(config),
             admit,
             draws: Draws::new(seed),
             checks: Checks::new(),

@@ -1,7 +1,7 @@
 //! What the machine does on its own account: it drives refreshes, bootstraps and repairs, keeps their appointments and
 //! says what to do next.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dht_core::{Contact, Failure, Mono, Now, Overlay};
 
@@ -42,7 +42,7 @@ impl<O: Overlay> Routing<O> {
         options: BootstrapOptions,
     ) -> BootstrapId {
         if let Some(interval) = options.periodic_refresh_interval {
-            self.config.refresh_interval = interval.max(Duration::from_secs(1));
+            Arc::make_mut(&mut self.config).refresh_interval = interval.max(Duration::from_secs(1));
             self.calendar.refreshed(now.mono, &self.config);
         }
         let seeds = self.distinct(seeds.into_iter().map(O::detach));
@@ -84,6 +84,13 @@ impl<O: Overlay> Routing<O> {
         }
     }
 
+    /// Keeps its options where `other` keeps them, if they are the same.
+    pub fn share(&mut self, other: &Self) {
+        if self.config == other.config {
+            self.config = other.config.clone();
+        }
+    }
+
     /// Gives back the memory of what has ended, for owners of very many tables that mostly wait.
     pub fn rest(&mut self) {
         if self.out.is_empty() {
@@ -95,7 +102,7 @@ impl<O: Overlay> Routing<O> {
 
     /// Switches the table's own refreshes and repairs on or off. What runs already goes on.
     pub fn set_auto_refresh(&mut self, now: Now, on: bool) {
-        self.config.auto_refresh = on;
+        Arc::make_mut(&mut self.config).auto_refresh = on;
         self.watch(now.mono);
     }
 

@@ -5,6 +5,9 @@ use dht_routing::BootstrapOptions;
 
 use super::{Done, Op, Role, World, member::Member};
 
+/// Members of whom one that runs is looked for, to share its options.
+const ALIKE: usize = 16;
+
 impl<O: Overlay> World<O> {
     /// A place for one more node; its number.
     pub(crate) fn place(&mut self, role: Role) -> u32 {
@@ -22,6 +25,9 @@ impl<O: Overlay> World<O> {
         let mut node = Box::new(self.parts_of(i)?);
         let role = self.members[i as usize].role;
         node.set_serving(role.serves);
+        if let Some(first) = self.members.iter().take(ALIKE).find_map(|member| member.node.as_ref()) {
+            node.share(first);
+        }
         let now = self.clock(i);
         if let Some(old) = self.members[i as usize].store.take() {
             let store = self.new_store(i);
