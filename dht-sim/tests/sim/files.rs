@@ -36,6 +36,15 @@ fn every_file_is_a_scenario_that_expects_something() {
 }
 
 #[test]
+fn the_scenario_of_the_guide_can_be_run() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/simulation.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let text = guide.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let scenario: Scenario = toml::from_str(text).unwrap();
+    scenario.validate().unwrap();
+}
+
+#[test]
 fn what_is_unknown_is_refused_wherever_it_stands() {
     for wrong in [
         "nods = 5",
