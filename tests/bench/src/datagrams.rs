@@ -7,6 +7,8 @@
 //! The one who asks first stores something with a token, as a node that means well would: ours tells an address that proved
 //! nothing little, whatever it asks.
 
+pub mod floor;
+pub mod heap;
 pub mod load;
 pub mod ours;
 pub mod serve;
@@ -15,7 +17,7 @@ pub mod village;
 use std::{
     collections::BTreeSet,
     net::{SocketAddr, UdpSocket},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -24,7 +26,7 @@ use anyhow::{Context as _, Result, ensure};
 use dht_core::Key;
 use dht_mainline::{
     InfoHash, NodeId,
-    krpc::{self, Body, Call, Message, Query, Reply, Want},
+    krpc::{self, Body, Call, Message, Query, Reply},
 };
 
 use crate::{
@@ -42,6 +44,10 @@ const KNOWN: usize = 40;
 /// … or as many as it shows after this long: one looks around every five seconds only, another names the same few nodes to
 /// everybody.
 const FILL: Duration = Duration::from_secs(45);
+/// The one who asks.
+const ASKER: NodeId = NodeId(*b"the one who asks now");
+/// The server that is none, see [`floor`].
+const FLOOR: &str = "the calls of the system alone";
 /// Questions of each sort, with different targets.
 const QUESTIONS: usize = 4 * OUTSTANDING;
 
@@ -50,6 +56,8 @@ struct Server {
     name: &'static str,
     process: Process,
     load: Load,
+    /// Knows one answer only, that to a ping.
+    floor: bool,
 }
 
 /// What is asked.
@@ -80,7 +88,11 @@ fn compare(args: &Args, village: &Village) -> Result<()> {
     for (name, command) in commands(args, village)? {
         let (process, line) = Process::start(command)?;
         let addr = line.parse().with_context(|| format!("{name} listens on `{line}`"))?;
-        let mut server = Server { name, process, load: Load::new(addr)? };
+        let mut server = Server { name, process, load: Load::new(addr)?, floor: name == FLOOR };
+        if server.floor {
+            servers.push(server);
+            continue;
+        }
         introduce(&mut server.load).with_context(|| name)?;
         let (known, nodes, bytes) = fill(args, &mut server.load, village).with_context(|| name)?;
         let text = format!("{name} shows {known} of {VILLAGERS} nodes, names {nodes} in {bytes} bytes");
@@ -94,27 +106,33 @@ fn compare(args: &Args, village: &Village) -> Result<()> {
 fn commands(args: &Args, village: &Village) -> Result<Vec<(&'static str, Command)>> {
     let members: Vec<String> = village.members.iter().map(|(_, addr)| addr.to_string()).collect();
     let mut commands = Vec::new();
-    for (name, kind) in
-        [("dht, mainline on UDP", "ours"), ("mainline 8.0.1", "mainline"), ("librqbit-dht 9.1.0", "rqbit")]
-    {
+    for (name, kind) in [
+        ("dht, mainline on UDP", "ours"),
+        ("mainline 8.0.1", "mainline"),
+        ("librqbit-dht 9.1.0", "rqbit"),
+        (FLOOR, "floor"),
+    ] {
         let mut command = Process::again()?;
         command.args([serve::SERVE, kind, &free_addr()?.to_string()]).args(&members);
         commands.push((name, command));
     }
-    match std::env::var("BENCH_LIBTORRENT") {
-        Ok(python) => {
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/datagrams/serve_libtorrent.py");
-            let mut command = Command::new(python);
-            command.arg(script).arg(free_addr()?.to_string()).args(&members);
-            commands.push(("libtorrent 2.1.1", command));
-        }
-        Err(_) => note(
-            args,
-            "b6",
-            "without libtorrent: BENCH_LIBTORRENT=$(src/datagrams/libtorrent.sh FOLDER) names its interpreter",
-        ),
+    let python = libtorrent();
+    if python.exists() {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/datagrams/serve_libtorrent.py");
+        let mut command = Command::new(python);
+        command.arg("-B").arg(script).arg(free_addr()?.to_string()).args(&members);
+        commands.push(("libtorrent 2.1.1", command));
+    } else {
+        note(args, "b6", "without libtorrent, which tests/interop/peers/libtorrent/build installs");
     }
     Ok(commands)
+}
+
+/// The interpreter that finds libtorrent, where the tests with other implementations put it.
+fn libtorrent() -> PathBuf {
+    let repo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let cache = std::env::var_os("INTEROP_CACHE").map_or_else(|| repo.join("target/interop"), PathBuf::from);
+    cache.join("libtorrent/venv/bin/python")
 }
 
 /// An address whose port nobody has now.
@@ -162,11 +180,15 @@ fn reply(answer: &[u8]) -> Option<Reply<'_>> {
     }
 }
 
-/// Read-only, so that no server asks back or takes the one who asks into its table.
+/// Read-only, so that no server asks back or takes the one who asks into its table. All are like a ping but for the call.
 fn question(call: Call<'_>) -> Vec<u8> {
-    let query = Query { id: NodeId(*b"the one who asks now"), read_only: true, want: Want::default(), call };
+    const PING: &[u8] =
+        b"d1:ad2:id20:the one who asks nowe1:q4:ping2:roi1e1:t4:\xff\xff\xff\xff1:v4:BN011:y1:qe";
     let mut out = Vec::new();
-    Message { tid: &[0xff; 4], version: Some(b"BN01"), ip: None, body: Body::Query(query) }.encode(&mut out);
+    if let Ok(Message { body: Body::Query(ping), .. }) = krpc::decode(PING) {
+        let body = Body::Query(Query { call, ..ping });
+        Message { tid: &[0xff; 4], version: Some(b"BN01"), ip: None, body }.encode(&mut out);
+    }
     out
 }
 
@@ -186,7 +208,8 @@ fn is_right(sort: Sort, answer: &[u8], village: &Village) -> bool {
     }
     let nodes: Vec<_> = reply.nodes.iter().flat_map(|nodes| nodes.iter()).collect();
     let distinct: BTreeSet<_> = nodes.iter().collect();
-    let exist = nodes.iter().all(|node| village.has(node));
+    // Whoever stored something is taken into some tables, read-only or not.
+    let exist = nodes.iter().all(|node| node.0 == ASKER || village.has(node));
     distinct.len() >= 8
         && exist
         && reply.token.is_some_and(|token| !token.is_empty())
@@ -195,8 +218,10 @@ fn is_right(sort: Sort, answer: &[u8], village: &Village) -> bool {
 
 /// One comparison: the servers take turns.
 fn measure(args: &Args, sort: Sort, servers: &mut [Server], village: &Village) -> Result<()> {
+    let mut servers: Vec<_> =
+        servers.iter_mut().filter(|server| sort == Sort::Ping || !server.floor).collect();
     let mut questions = questions(sort);
-    let time = Duration::from_millis(args.size(2000, 50) as u64);
+    let time = Duration::from_millis(args.size(1000, 50) as u64);
     let mut costs = vec![Vec::new(); servers.len()];
     let mut flows = vec![Vec::new(); servers.len()];
     // The first round warms up and is not counted.

@@ -92,6 +92,23 @@ impl Load {
         Err(anyhow::anyhow!("no answer"))
     }
 
+    /// Asks once under a new transaction id and waits for the answer; takes nothing from the heap.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn ask_anew(&mut self, question: &mut [u8]) -> Result<()> {
+        let at = tid(question)?;
+        self.latest[0] = self.latest[0].wrapping_add(1);
+        question[at..at + 4].copy_from_slice(&self.latest[0].to_be_bytes());
+        self.socket.send(question)?;
+        loop {
+            let length = self.socket.recv(&mut self.buffers[0]).context("an answer")?;
+            if answered(&self.buffers[0][..length]) == Some(&question[at..at + 4]) {
+                return Ok(());
+            }
+        }
+    }
+
     /// Asks these questions in turn for so long. `right` says whether an answer is what was asked for.
     ///
     /// # Errors
@@ -185,7 +202,7 @@ impl Load {
 }
 
 /// Where the transaction id of 4 bytes stands.
-fn tid(message: &[u8]) -> Result<usize> {
+pub(super) fn tid(message: &[u8]) -> Result<usize> {
     let key = b"1:t4:";
     let at = message.windows(key.len()).rposition(|window| window == key);
     Ok(at.context("a transaction id of four bytes")? + key.len())

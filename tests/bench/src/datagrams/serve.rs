@@ -34,6 +34,7 @@ pub fn serve(mut given: impl Iterator<Item = String>) -> Result<()> {
     let join: Vec<String> = given.collect();
     match kind.as_str() {
         "ours" => super::ours::serve(listen, join),
+        "floor" => super::floor::serve(listen),
         "mainline" => mainline(listen, &join),
         "rqbit" => rqbit(listen, join),
         other => bail!("no server called {other}"),

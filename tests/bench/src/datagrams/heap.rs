@@ -1,0 +1,54 @@
+//! The other half of line B6: what an answered question takes from the heap on the whole way, from the socket through
+//! transport, codec, driver, table and store and back.
+//!
+//! The node and the one who asks live in one process here, so that one allocator sees both; the one who asks takes nothing.
+//! Unlike the times this count is the same on every machine, so a miss is an error.
+
+use std::alloc::System;
+
+use anyhow::{Result, ensure};
+use stats_alloc::{Region, StatsAlloc};
+
+use super::{Sort, VILLAGERS, fill, free_addr, introduce, load::Load, ours, questions, village::Village};
+use crate::{
+    args::Args,
+    contest::{median, note},
+};
+
+/// How often all questions are asked. Between them the node looks after its table now and then.
+const TURNS: usize = 20;
+
+/// The heap's part of line B6, counted by this allocator.
+///
+/// # Errors
+/// When something is taken from the heap.
+pub fn run(args: &Args, heap: &'static StatsAlloc<System>) -> Result<()> {
+    let village = Village::start(VILLAGERS)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let listen = free_addr()?;
+    let members = village.members.iter().map(|(_, addr)| addr.to_string());
+    let node = runtime.block_on(ours::node(listen, members).build())?;
+    let mut load = Load::new(listen)?;
+    introduce(&mut load)?;
+    fill(args, &mut load, &village)?;
+    for (sort, name) in [(Sort::Ping, "ping"), (Sort::GetPeers, "get_peers")] {
+        let mut questions = questions(sort);
+        let mut turn = || -> Result<f64> {
+            let region = Region::new(heap);
+            questions.iter_mut().try_for_each(|question| load.ask_anew(question))?;
+            let change = region.change();
+            Ok((change.allocations + change.reallocations) as f64 / questions.len() as f64)
+        };
+        turn()?;
+        let taken = (0..TURNS).map(|_| turn()).collect::<Result<Vec<_>>>()?;
+        let (least, middle) = (taken.iter().copied().fold(f64::INFINITY, f64::min), median(taken));
+        note(
+            args,
+            "b6",
+            &format!("{name}: {middle:.3} calls of the allocator for an answer, at least {least}"),
+        );
+        ensure!(least == 0.0, "every answer to {name} takes memory");
+    }
+    runtime.block_on(node.close());
+    Ok(())
+}
