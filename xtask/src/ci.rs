@@ -16,7 +16,13 @@ use crate::{changed, fuzz, outside, platforms, sim, tidy};
 const FUZZ_SECONDS: u64 = 15;
 
 /// What is compiled apart, because it needs another compiler or other people's stacks.
-const APART: [&str; 3] = ["tests/bench", "tests/fuzz", "tests/interop/peers/rust"];
+const APART: [&str; 5] = [
+    "tests/bench",
+    "tests/fuzz",
+    "tests/interop/peers/rust",
+    "tests/interop/peers/mainline",
+    "tests/interop/peers/rqbit",
+];
 
 /// Before every commit: minutes, not an hour.
 pub fn quick(sh: &Shell, workspace: &Workspace, steps: &mut Steps) -> Result<()> {
