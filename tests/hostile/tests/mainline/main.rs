@@ -34,8 +34,14 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 /// Waits until something is so that others bring about.
 async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     within(async {
+        let mut turns = 0;
         while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            turns += 1;
+            // Others have their turn; who needs more of them has time.
+            match turns % 64 {
+                0 => tokio::time::sleep(Duration::from_millis(1)).await,
+                _ => tokio::task::yield_now().await,
+            }
         }
     })
     .await;
