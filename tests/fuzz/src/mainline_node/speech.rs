@@ -135,8 +135,9 @@ impl Speech<'_, '_> {
             10 => Call::SampleInfohashes { target },
             _ => Call::Unknown { method: b"vote", target: (what & 64 > 0).then_some(target) },
         };
+        let echo = (flags & 16 > 0).then_some(&token[..]);
         let want = Want { n4: flags & 64 > 0, n6: flags & 128 > 0 };
-        let body = Body::Query(Query { id: peer(who), read_only: flags & 32 > 0, want, echo: None, call });
+        let body = Body::Query(Query { id: peer(who), read_only: flags & 32 > 0, want, echo, call });
         let length = usize::from(what) % (krpc::MAX_TID + 2);
         (
             addr(who),
