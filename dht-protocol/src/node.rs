@@ -346,9 +346,11 @@ impl<O: Overlay> Node<O> {
         closest
     }
 
-    /// The k closest of the table; when it is empty, connected servers that still wait for their lookup check.
+    /// The closest of the table, twice as many as an answer names: those beyond are only asked when nearer ones are silent,
+    /// and a neighbourhood of the dead must not be the end of a lookup. When the table is empty, connected servers that still
+    /// wait for their lookup check.
     pub(crate) fn seeds(&self, key: &O::Key) -> Vec<Contact<O>> {
-        let seeds = self.closest_known(key, self.config.closer_per_answer);
+        let seeds = self.closest_known(key, self.config.closer_per_answer.saturating_mul(2));
         if seeds.is_empty() { self.book.connected_servers() } else { seeds }
     }
 }

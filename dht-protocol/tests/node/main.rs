@@ -360,3 +360,21 @@ fn what_happens_at_another_place_says_nothing_about_a_peer() {
         assert_eq!(node.routing().get(&5).is_some(), stays);
     }
 }
+
+#[test]
+fn a_neighbourhood_of_the_dead_is_not_the_end_of_a_lookup() {
+    let mut world = World::new();
+    world.add(1, false, 4);
+    world.add(100, true, 4);
+    // Nobody answers at the four nearest.
+    let dead = [160, 161, 162, 163];
+    let known = dead.into_iter().chain([100]);
+    world.with(1, |node, now| known.map(|peer| node.add_peer(now, at(peer))).for_each(Result::unwrap));
+    world.with(1, |node, now| node.closest(now, 164, Default::default())).unwrap();
+    world.run(Duration::from_secs(61));
+    let found = world.events(1).into_iter().find_map(|event| match event {
+        Event::Finished(_, finished) => Some(finished.closest),
+        _ => None,
+    });
+    assert_eq!(found.expect("it ended").iter().map(|contact| contact.peer).collect::<Vec<_>>(), [100]);
+}
