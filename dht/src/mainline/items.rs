@@ -9,10 +9,11 @@ use bytes::Bytes;
 use dht_core::Key;
 use dht_mainline::{Item, ItemError, ItemKey, Mainline, Query, Record, bencode::Tree};
 use dht_net::Search;
-use dht_query::{Finished, Progress, Receipt};
+use dht_query::{Finished, Receipt};
 use ed25519_dalek::SigningKey;
 use futures::{Stream, future::join_all};
 
+use super::peers::poll_any;
 use crate::{Dht, PutError, QueryError, node::end_error};
 
 /// An item that was stored, and where.
@@ -181,24 +182,11 @@ impl Stream for MutableItems {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         let Self { searches, latest } = &mut *self;
-        let mut open = false;
-        for search in searches {
-            loop {
-                match search.poll_next(cx) {
-                    Poll::Ready(Some(Progress::Item(Record::Item(item, _)))) if item.seq() > *latest => {
-                        *latest = item.seq();
-                        return Poll::Ready(Some(item));
-                    }
-                    Poll::Ready(Some(_)) => {}
-                    Poll::Ready(None) => break,
-                    Poll::Pending => {
-                        open = true;
-                        break;
-                    }
-                }
-            }
-        }
-        if open { Poll::Pending } else { Poll::Ready(None) }
+        poll_any(searches, cx, |item| {
+            let newer = into_item(item).filter(|item| item.seq() > *latest)?;
+            *latest = newer.seq();
+            Some(newer)
+        })
     }
 }
 

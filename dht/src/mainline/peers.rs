@@ -181,26 +181,35 @@ impl Stream for Peers {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Peer>> {
         let Self { searches, seen } = &mut *self;
-        let mut open = false;
-        for search in searches {
-            loop {
-                match search.poll_next(cx) {
-                    Poll::Ready(Some(Progress::Item(item))) => {
-                        if let Some(peer) = into_peer(item).filter(|peer| seen.insert(peer.addr)) {
-                            return Poll::Ready(Some(peer));
-                        }
+        poll_any(searches, cx, |item| into_peer(item).filter(|peer| seen.insert(peer.addr)))
+    }
+}
+
+/// The next item of any of the searches that is wanted; `None` when all are over.
+pub(super) fn poll_any<T>(
+    searches: &mut [Search<Mainline>],
+    cx: &mut Context<'_>,
+    mut wanted: impl FnMut(Record) -> Option<T>,
+) -> Poll<Option<T>> {
+    let mut open = false;
+    for search in searches {
+        loop {
+            match search.poll_next(cx) {
+                Poll::Ready(Some(Progress::Item(item))) => {
+                    if let Some(item) = wanted(item) {
+                        return Poll::Ready(Some(item));
                     }
-                    Poll::Ready(Some(_)) => {}
-                    Poll::Ready(None) => break,
-                    Poll::Pending => {
-                        open = true;
-                        break;
-                    }
+                }
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) => break,
+                Poll::Pending => {
+                    open = true;
+                    break;
                 }
             }
         }
-        if open { Poll::Pending } else { Poll::Ready(None) }
     }
+    if open { Poll::Pending } else { Poll::Ready(None) }
 }
 
 fn into_peer(item: Record) -> Option<Peer> {
