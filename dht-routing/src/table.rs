@@ -111,6 +111,16 @@ impl<O: Overlay> Table<O> {
         self.buckets.get(bucket).is_none_or(|bucket| bucket.is_empty() && bucket.pending == 0)
     }
 
+    /// The first prefix from which on there are fewer than so many peers, all deeper ones included.
+    pub(crate) fn first_with_fewer(&self, peers: usize) -> u32 {
+        let mut deeper = 0;
+        let enough = self.buckets.iter().rposition(|bucket| {
+            deeper += bucket.len();
+            deeper >= peers
+        });
+        enough.map_or(0, |bucket| bucket as u32 + 1)
+    }
+
     /// Where the peer belongs; `None` for the local one.
     pub(crate) fn place(&self, peer: &O::PeerId) -> Option<Place> {
         self.place_of(&O::peer_key(peer))

@@ -23,7 +23,7 @@ impl<O: Overlay> Routing<O> {
     }
 
     /// Refreshes the table: silent peers and a few of the lost ones are checked, then the own key is looked up, then a key in each bucket that was
-    /// idle for the interval, or in every bucket when `forced`. A refresh that runs already is joined, unless only this
+    /// idle for the interval and that the first lookup has not met whole, or in every bucket when `forced`. A refresh that runs already is joined, unless only this
     /// one is forced: then it runs next. [`Event::Refreshed`] carries the id in every case, an empty table included.
     pub fn refresh(&mut self, now: Now, forced: bool) -> RefreshId {
         self.request_refresh(now.mono, forced)
@@ -63,7 +63,7 @@ impl<O: Overlay> Routing<O> {
             Purpose::Refresh(prefix) => {
                 self.bucket_looked_up(now.mono, prefix, found);
                 if let Some(refresh) = &mut self.refresh {
-                    refresh.looked_up(found, &self.table);
+                    refresh.looked_up(found, self.config.k, &self.table);
                 }
             }
             Purpose::Bootstrap(of, number, prefix) => {

@@ -32,7 +32,7 @@ fn the_own_key_comes_first_then_each_bucket() {
 
 #[test]
 fn only_idle_buckets_are_refreshed_unless_forced() {
-    let mut world = World::new(quiet());
+    let mut world = World::new(Config { k: 1, ..quiet() });
     world.populate([128, 64, 32]);
     world.insert([128, 64, 32]);
     world.routing.refresh(world.now, true);
@@ -51,6 +51,27 @@ fn only_idle_buckets_are_refreshed_unless_forced() {
     world.routing.refresh(world.now, true);
     world.run(secs(5));
     assert_eq!(world.prefixes(), [8, 0, 1, 2]);
+}
+
+#[test]
+fn buckets_whose_peers_the_lookup_of_the_own_key_met_are_not_looked_up() {
+    let mut world = World::new(Config { k: 3, stale_after: Some(secs(3600)), ..quiet() });
+    let peers = [128, 129, 130, 64, 32, 16];
+    world.populate(peers);
+    world.insert(peers);
+    world.routing.refresh(world.now, false);
+    world.run(secs(5));
+    assert_eq!(world.prefixes(), [8, 0, 1], "16 and 32 are fewer than three, 64 is the third");
+    world.lookups.clear();
+    world.routing.refresh(world.now, true);
+    world.run(secs(5));
+    assert_eq!(world.prefixes(), [8, 0, 1, 2, 3], "all of them when forced");
+    world.run(secs(600));
+    world.lookups.clear();
+    world.peers = [(128, secs(1)), (129, secs(1))].into();
+    world.routing.refresh(world.now, false);
+    world.run(secs(5));
+    assert_eq!(world.prefixes(), [8, 0, 1, 2, 3], "two answers tell nothing about three neighbours");
 }
 
 #[test]
@@ -255,7 +276,7 @@ fn peers_the_filter_no_longer_admits_leave_at_the_refresh() {
 
 #[test]
 fn the_table_refreshes_itself_at_the_interval_and_can_be_told_not_to() {
-    let mut world = World::new(Config { low_water: 0, ..Config::default() });
+    let mut world = World::new(Config { low_water: 0, k: 1, ..Config::default() });
     world.populate([128]);
     world.insert([128]);
     assert_eq!(world.drain(), Some(Mono(secs(1600))));
