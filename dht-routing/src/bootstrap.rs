@@ -11,6 +11,11 @@ use dht_core::{Contact, Failure, Mono, Overlay};
 
 use crate::{BootstrapFailed, BootstrapId, BootstrapReport, Tried, bucket::Secs, table::Table};
 
+/// How long a lookup of the discovery is waited for although enough peers are known. One that meets many who are gone takes
+/// several times as long as a dial of one of them; it goes on without being waited for, and the refresh after a join looks
+/// up the own key once more.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How a bootstrap goes about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootstrapOptions {
@@ -85,6 +90,8 @@ pub(crate) struct Bootstrap<O: Overlay> {
     phase: Phase,
     /// The phase ends then.
     until: Mono,
+    /// Until then the discovery waits for its lookup although enough peers are known; `None` when that time is over.
+    patience: Option<Mono>,
     /// Stragglers are waited for until then.
     settled: Option<Mono>,
     /// Contacts this phase has yet to ask.
@@ -120,6 +127,7 @@ impl<O: Overlay> Bootstrap<O> {
             started: now,
             phase: Phase::Connect,
             until: now + limit,
+            patience: None,
             settled: None,
             queue: VecDeque::new(),
             waiting: BTreeSet::new(),
@@ -136,7 +144,7 @@ impl<O: Overlay> Bootstrap<O> {
     /// When to look again although nothing happened.
     pub(crate) fn alarm(&self) -> Mono {
         let limit = self.until.min(self.started + self.options.limit);
-        self.settled.map_or(limit, |settled| settled.min(limit))
+        self.settled.into_iter().chain(self.patience).fold(limit, Mono::min)
     }
 
     /// What to do next; to be asked until it says `Nothing` or `Done`. `slots`: checks that may be started.
@@ -188,14 +196,16 @@ impl<O: Overlay> Bootstrap<O> {
         if now >= self.until {
             return None;
         }
+        self.patience = self.patience.filter(|patience| now < *patience);
+        let enough = self.rounds > 0 && table.len() >= 2 * self.resiliency;
         if self.looking {
-            return Some(Want::Nothing);
+            let waits = self.patience.is_some() || !enough;
+            return waits.then_some(Want::Nothing);
         }
         if table.pending() > 0 && self.settled.is_some() && !settled {
             return Some(Want::Nothing);
         }
         self.settled = None;
-        let enough = self.rounds > 0 && table.len() >= 2 * self.resiliency;
         if table.is_empty() || enough || self.rounds >= self.options.rounds {
             return None;
         }
@@ -212,6 +222,7 @@ impl<O: Overlay> Bootstrap<O> {
         self.queue.clear();
         self.waiting.clear();
         self.settled = None;
+        self.patience = None;
         self.looking = false;
         let limit = match self.phase {
             Phase::Connect if self.options.quick_connect_only => return self.phase = Phase::Done,
@@ -242,6 +253,9 @@ impl<O: Overlay> Bootstrap<O> {
             Phase::Discover | Phase::Done => return self.phase = Phase::Done,
         };
         self.until = now + limit;
+        if self.phase == Phase::Discover {
+            self.patience = Some(now + PATIENCE);
+        }
     }
 
     fn ask(&mut self, contacts: Vec<Contact<O>>) {

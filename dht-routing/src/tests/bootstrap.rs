@@ -136,6 +136,21 @@ fn discovery_gives_up_after_three_rounds() {
 }
 
 #[test]
+fn a_lookup_that_takes_long_is_not_waited_for_when_enough_peers_are_known() {
+    let many = [200, 1, 2, 3, 130, 131];
+    for (seeds, ended) in [(&many[..], 5), (&many[..5], 15)] {
+        let mut world = World::new(quiet());
+        world.populate(seeds.iter().copied());
+        world.lookup_time = secs(40);
+        world.bootstrap(seeds.iter().copied());
+        world.run(secs(30));
+        let (after, _, result) = world.bootstrapped();
+        assert_eq!(after, ended, "{seeds:?}");
+        assert_eq!((result.unwrap().peers, world.prefixes()), (seeds.len(), vec![8]));
+    }
+}
+
+#[test]
 fn the_fallback_is_asked_when_too_few_were_found() {
     let mut world = World::new(quiet());
     world.populate([200, 100, 101]);

@@ -57,6 +57,8 @@ struct World {
     sent: u64,
     checks: Vec<(u8, Mono, Duration)>,
     lookups: Vec<(u8, Mono)>,
+    /// How long one takes.
+    lookup_time: Duration,
     events: Vec<(Mono, Event<Tiny>)>,
 }
 
@@ -76,6 +78,7 @@ impl World {
             sent: 0,
             checks: Vec::new(),
             lookups: Vec::new(),
+            lookup_time: Duration::from_millis(300),
             events: Vec::new(),
         }
     }
@@ -115,7 +118,7 @@ impl World {
                 }
                 Action::Lookup { id, target, .. } => {
                     self.lookups.push((target, self.now.mono));
-                    self.reply(Duration::from_millis(300), Reply::Lookup(id, target));
+                    self.reply(self.lookup_time, Reply::Lookup(id, target));
                 }
                 Action::Event(event) => self.events.push((self.now.mono, event)),
                 Action::Wait(until) => {
