@@ -10,6 +10,7 @@ mod queue;
 mod report;
 mod run;
 mod scenario;
+mod shipped;
 mod store;
 mod world;
 
@@ -30,6 +31,7 @@ pub use scenario::{
     Check, Churn, Conduct, Fault, Invalid, Measure, OverlayKind, Phase, Population, Scenario, Start, What,
     Workload,
 };
+pub use shipped::shipped;
 pub use store::Stores;
 
 /// The result of a call that need not wait: stores in memory answer at once.

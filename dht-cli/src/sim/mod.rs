@@ -4,6 +4,7 @@
 //! printed. What scenarios can say is `dht-sim`'s matter, not this program's.
 
 mod follow;
+mod source;
 mod table;
 
 use std::{
@@ -24,16 +25,18 @@ use tokio::time::Instant;
 use crate::{exit::usage, output::Output};
 use follow::{Bar, Follower, Log, Subject};
 
-/// Bytes of a scenario file: more is no scenario.
-const MAX_FILE: u64 = 1 << 20;
 /// Seeds of one call.
 const MAX_SEEDS: u32 = 100_000;
 
 /// Run a scenario.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A scenario, in TOML
-    file: PathBuf,
+    /// A scenario: a file, in TOML, or the name of one that comes with the program
+    #[arg(required_unless_present = "list")]
+    file: Option<PathBuf>,
+    /// List the scenarios that come with the program
+    #[arg(long, conflicts_with = "file")]
+    list: bool,
     /// Nodes at the start, instead of what the file says
     #[arg(long, value_name = "N")]
     nodes: Option<u32>,
@@ -56,7 +59,8 @@ pub struct Args {
 
 /// `dht sim FILE`.
 pub fn run(args: &Args, output: Output) -> anyhow::Result<()> {
-    let scenario = load(args)?;
+    let Some(file) = &args.file else { return list(output) };
+    let scenario = load(file, args)?;
     let bar = Bar::new(&scenario, args.seeds)?;
     let log = args.events.as_deref().map(Log::create).transpose()?;
     let watched = Watched { bar: &bar, log: log.as_ref(), subject: args.trace, output };
@@ -74,7 +78,7 @@ pub fn run(args: &Args, output: Output) -> anyhow::Result<()> {
         report(folder, &scenario, &outcomes)?;
     }
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
-    let replay = failed.first().map(|outcome| replay(args, &scenario, outcome.seed));
+    let replay = failed.first().map(|outcome| replay(file, args, &scenario, outcome.seed));
     let mut json = table::summary(&scenario, &outcomes, took);
     json["replay"] = json!(replay);
     output.say(&json, || table::summary_text(&scenario, &outcomes, took))?;
@@ -86,26 +90,20 @@ pub fn run(args: &Args, output: Output) -> anyhow::Result<()> {
     }
 }
 
-/// Reads a scenario, with what the command line says instead.
-fn load(args: &Args) -> anyhow::Result<Scenario> {
-    let mut scenario = read(&args.file)?;
-    scenario.nodes = args.nodes.unwrap_or(scenario.nodes);
-    scenario.seed = args.seed.unwrap_or(scenario.seed);
-    scenario.validate().map_err(|error| usage(format!("{}: {error}", args.file.display())))?;
-    Ok(scenario)
+fn list(output: Output) -> anyhow::Result<()> {
+    for (name, title) in source::list()? {
+        output.say(&json!({ "scenario": name, "name": title }), || format!("{name:<26}{title}"))?;
+    }
+    Ok(())
 }
 
-fn read(path: &Path) -> anyhow::Result<Scenario> {
-    let shown = path.display();
-    let length = fs::metadata(path).with_context(|| format!("cannot read `{shown}`"))?.len();
-    if length > MAX_FILE {
-        return Err(usage(format!("{shown}: {length} bytes are no scenario, {MAX_FILE} are allowed")));
-    }
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
-    toml::from_str(&text).map_err(|error| {
-        let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(""));
-        usage(format!("{shown}:{}: {}", before.matches('\n').count() + 1, error.message().trim()))
-    })
+/// Reads a scenario, with what the command line says instead.
+fn load(file: &Path, args: &Args) -> anyhow::Result<Scenario> {
+    let mut scenario = source::read(file)?;
+    scenario.nodes = args.nodes.unwrap_or(scenario.nodes);
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    scenario.validate().map_err(|error| usage(format!("{}: {error}", file.display())))?;
+    Ok(scenario)
 }
 
 /// What every run is followed with.
@@ -153,9 +151,9 @@ fn one(scenario: &Scenario, number: u32, watched: &Watched<'_>) -> Result<Outcom
 }
 
 /// The one command that runs a seed again.
-fn replay(args: &Args, scenario: &Scenario, seed: u64) -> String {
+fn replay(file: &Path, args: &Args, scenario: &Scenario, seed: u64) -> String {
     let nodes = args.nodes.map_or(String::new(), |_| format!(" --nodes {}", scenario.nodes));
-    format!("dht sim {}{nodes} --seed {seed}", args.file.display())
+    format!("dht sim {}{nodes} --seed {seed}", file.display())
 }
 
 fn report(folder: &Path, scenario: &Scenario, outcomes: &[Outcome]) -> anyhow::Result<()> {

@@ -75,3 +75,19 @@ fn what_is_wrong_with_a_file_is_said_with_its_line() {
         assert!(said.contains(says) && said.lines().count() == 1, "{said}");
     }
 }
+
+#[test]
+fn what_comes_with_the_program_runs_by_name() {
+    let list = run(&["sim", "--list", "--json"]);
+    assert_eq!(list.status.code(), Some(0), "{list:?}");
+    let names: Vec<Value> = stdout(&list).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(names.iter().any(|line| line["scenario"] == "09-churn-48h"), "{names:?}");
+    let hashes = ["03-duplicates", "scenarios/duplicates.toml"].map(|name| {
+        let output = run(&["sim", name, "--nodes", "20", "--json"]);
+        last(&output)["trace_hash"].as_str().map(str::to_owned)
+    });
+    assert!(hashes[0].is_some() && hashes[0] == hashes[1], "{hashes:?}");
+    let none = run(&["sim", "scenarios/no-such.toml"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("dht sim --list"));
+}
