@@ -63,7 +63,6 @@ impl Settings {
             refresh_interval: routing.refresh_interval,
             max_refresh_prefix: routing.max_refresh_prefix,
             lookup_timeout: routing.lookup_timeout,
-            alpha: self.query.alpha,
             stale_after: routing.stale_after,
             low_water: routing.low_water,
             repair_delay: routing.repair_delay,
@@ -279,7 +278,6 @@ fn is_path(text: &str) -> bool {
 fn option_of(section: &str, field: &str) -> String {
     match field {
         "k" => "routing.bucket_size".to_owned(),
-        "alpha" => "query.alpha".to_owned(),
         "resiliency" => "query.beta".to_owned(),
         other => format!("{section}.{other}"),
     }

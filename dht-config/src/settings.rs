@@ -179,7 +179,7 @@ pub struct Routing {
     /// How long one lookup of a refresh may take: the refresh query timeout. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub lookup_timeout: Duration,
-    /// Peers silent for so long are checked at a refresh. Default: computed from interval, k and alpha (43 min).
+    /// Peers silent for so long are checked at a refresh. Default: two intervals.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub stale_after: Option<Duration>,
     /// With fewer peers the table is repaired before its interval. Default 10.

@@ -93,7 +93,6 @@ fn routing(reach: Reach) -> dht_routing::Config {
         max_per_group: grouped(reach, 10),
         refresh_interval: SILENCE,
         stale_after: Some(SILENCE),
-        alpha: ALPHA,
         lookup_timeout: Duration::from_secs(20),
         ..dht_routing::Config::default()
     }

@@ -35,9 +35,8 @@ pub struct Config {
     pub max_refresh_prefix: u32,
     /// How long one lookup of a refresh or bootstrap may take. Default 10 s.
     pub lookup_timeout: Duration,
-    /// Requests in flight of a lookup; only used to compute [`Config::stale_after`]. At least 1. Default 10.
-    pub alpha: usize,
-    /// Peers silent for so long are checked at the next refresh. `None` computes it, see [`Config::staleness`].
+    /// Peers silent for so long are checked at the next refresh. Default `None`: two intervals, since nothing else asks the
+    /// peers of a full bucket.
     pub stale_after: Option<Duration>,
     /// With fewer peers the table refreshes sooner than the interval says. Default 10.
     pub low_water: usize,
@@ -65,7 +64,6 @@ impl Default for Config {
             refresh_interval: Duration::from_secs(600),
             max_refresh_prefix: 15,
             lookup_timeout: Duration::from_secs(10),
-            alpha: 10,
             stale_after: None,
             low_water: 10,
             repair_delay: Duration::from_secs(5),
@@ -93,25 +91,15 @@ impl Config {
         positive("refresh_interval", self.refresh_interval)?;
         within("max_refresh_prefix", self.max_refresh_prefix, 0..=15, "must be at most 15")?;
         positive("lookup_timeout", self.lookup_timeout)?;
-        within("alpha", self.alpha, 1..=usize::MAX, "must be at least 1")?;
         positive("stale_after", self.stale_after.unwrap_or(Duration::MAX))?;
         positive("repair_delay", self.repair_delay)?;
         within("resiliency", self.resiliency, 1..=usize::MAX, "must be at least 1")?;
         within("max_remembered", self.max_remembered, 0..=4096, "must be at most 4096")
     }
 
-    /// How long a peer may be silent before a refresh checks it: [`Config::stale_after`], or the time after which a
-    /// live peer would have been asked by some refresh lookup with probability `1 - 1/k`, which is
-    /// `ln(1/k) / ln(1 - alpha/k)` intervals (43 min by default), and never less than one interval.
+    /// How long a peer may be silent before a refresh checks it: [`Config::stale_after`], or two intervals.
     pub fn staleness(&self) -> Duration {
-        self.stale_after.unwrap_or_else(|| {
-            let k = self.k as f64;
-            let missed = 1.0 - self.alpha as f64 / k;
-            let intervals = if missed > 0.0 { (1.0 / k).ln() / missed.ln() } else { 1.0 };
-            // `Duration::mul_f64` would panic on an interval that means "never".
-            let secs = self.refresh_interval.as_secs_f64() * intervals.max(1.0);
-            Duration::try_from_secs_f64(secs).unwrap_or(Duration::MAX)
-        })
+        self.stale_after.unwrap_or(self.refresh_interval.saturating_mul(2))
     }
 }
 
@@ -151,7 +139,6 @@ mod tests {
             (Config { refresh_interval: Duration::ZERO, ..config.clone() }, "refresh_interval"),
             (Config { max_refresh_prefix: 16, ..config.clone() }, "max_refresh_prefix"),
             (Config { lookup_timeout: Duration::ZERO, ..config.clone() }, "lookup_timeout"),
-            (Config { alpha: 0, ..config.clone() }, "alpha"),
             (Config { stale_after: Some(Duration::ZERO), ..config.clone() }, "stale_after"),
             (Config { repair_delay: Duration::ZERO, ..config.clone() }, "repair_delay"),
             (Config { resiliency: 0, ..config.clone() }, "resiliency"),
@@ -163,11 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn staleness_is_43_minutes_by_default_and_never_below_the_interval() {
+    fn staleness_is_two_intervals_if_nothing_else_is_said() {
         let config = Config::default();
-        assert_eq!(config.staleness().as_secs() / 60, 43);
-        assert_eq!(Config { alpha: 20, ..config.clone() }.staleness(), config.refresh_interval);
-        assert_eq!(Config { k: 1, alpha: 1, ..config.clone() }.staleness(), config.refresh_interval);
+        assert_eq!(config.staleness(), config.refresh_interval * 2);
         assert_eq!(Config { refresh_interval: Duration::MAX, ..config.clone() }.staleness(), Duration::MAX);
         let set = Config { stale_after: Some(Duration::from_secs(7)), ..config };
         assert_eq!(set.staleness(), Duration::from_secs(7));

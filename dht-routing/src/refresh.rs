@@ -1,11 +1,11 @@
-//! One refresh: silent peers are checked, then the own key is looked up, then one key in each bucket that this did not
-//! cover. It decides what comes next and keeps the score; sending, evicting and the calendar are not its business.
+//! One refresh: silent peers are checked, then the own key is looked up, then one key in each bucket that has room and
+//! that this did not cover. It decides what comes next and keeps the score; sending, evicting and the calendar are not its business.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use dht_core::{Contact, KadKey, Mono, Overlay};
 
-use crate::{RefreshId, RefreshReport, bucket::Bucket, table::Table};
+use crate::{RefreshId, RefreshReport, table::Table};
 
 /// What a refresh wants now.
 #[derive(Debug)]
@@ -106,15 +106,22 @@ impl<O: Overlay> Refresh<O> {
     fn next_prefix(&mut self, now: Mono, from: u32, table: &Table<O>) -> Want<O> {
         let mut prefix = from;
         while prefix < self.end && table.deepest().is_some_and(|deepest| prefix as usize <= deepest) {
-            let refreshed = table.buckets().get(prefix as usize).and_then(Bucket::refreshed);
             self.step = Step::Prefix(prefix);
-            if self.forced || refreshed.is_none_or(|at| now.since(at) >= self.interval) {
+            if self.forced || self.needs_lookup(now, prefix, table) {
                 return self.lookup(Some(prefix));
             }
             self.leave(prefix, table);
             prefix += 1;
         }
         Want::Done
+    }
+
+    /// A full bucket does not: a lookup within it meets three of its peers and twenty for whom it has no room, and the
+    /// checks of silent peers, which come first, meet them all (Amino spec, A12: ping the silent ones, refill buckets).
+    fn needs_lookup(&self, now: Mono, prefix: u32, table: &Table<O>) -> bool {
+        table.buckets().get(prefix as usize).is_none_or(|bucket| {
+            bucket.len() < table.k() && bucket.refreshed().is_none_or(|at| now.since(at) >= self.interval)
+        })
     }
 
     fn lookup(&mut self, prefix: Option<u32>) -> Want<O> {

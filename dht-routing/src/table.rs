@@ -111,6 +111,11 @@ impl<O: Overlay> Table<O> {
         self.buckets.get(bucket).is_none_or(|bucket| bucket.is_empty() && bucket.pending == 0)
     }
 
+    /// Peers of a bucket.
+    pub(crate) fn k(&self) -> usize {
+        self.k
+    }
+
     /// The first prefix from which on there are fewer than so many peers, all deeper ones included.
     pub(crate) fn first_with_fewer(&self, peers: usize) -> u32 {
         let mut deeper = 0;

@@ -22,8 +22,8 @@ impl<O: Overlay> Routing<O> {
         self.out.pop_front().unwrap_or_else(|| Action::Wait(self.alarm()))
     }
 
-    /// Refreshes the table: silent peers and a few of the lost ones are checked, then the own key is looked up, then a key in each bucket that was
-    /// idle for the interval and that the first lookup has not met whole, or in every bucket when `forced`. A refresh that runs already is joined, unless only this
+    /// Refreshes the table: silent peers and a few of the lost ones are checked, then the own key is looked up, then a key in each bucket that is not
+    /// full, was idle for the interval and was not met whole by the first lookup, or in every bucket when `forced`. A refresh that runs already is joined, unless only this
     /// one is forced: then it runs next. [`Event::Refreshed`] carries the id in every case, an empty table included.
     pub fn refresh(&mut self, now: Now, forced: bool) -> RefreshId {
         self.request_refresh(now.mono, forced)

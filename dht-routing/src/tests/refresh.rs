@@ -32,9 +32,9 @@ fn the_own_key_comes_first_then_each_bucket() {
 
 #[test]
 fn only_idle_buckets_are_refreshed_unless_forced() {
-    let mut world = World::new(Config { k: 1, ..quiet() });
-    world.populate([128, 64, 32]);
-    world.insert([128, 64, 32]);
+    let mut world = World::new(Config { k: 2, ..quiet() });
+    world.populate([128, 64, 32, 16, 8]);
+    world.insert([128, 64, 32, 16, 8]);
     world.routing.refresh(world.now, true);
     world.run(secs(300));
     world.routing.note_lookup(world.now, &dht_core::Key([0b0100_0001]));
@@ -46,17 +46,17 @@ fn only_idle_buckets_are_refreshed_unless_forced() {
     world.lookups.clear();
     world.routing.refresh(world.now, false);
     world.run(secs(5));
-    assert_eq!(world.prefixes(), [8, 0, 2], "prefix 1 was looked up by somebody else");
+    assert_eq!(world.prefixes(), [8, 0, 2, 3], "prefix 1 was looked up by somebody else");
     world.lookups.clear();
     world.routing.refresh(world.now, true);
     world.run(secs(5));
-    assert_eq!(world.prefixes(), [8, 0, 1, 2]);
+    assert_eq!(world.prefixes(), [8, 0, 1, 2, 3, 4]);
 }
 
 #[test]
 fn buckets_whose_peers_the_lookup_of_the_own_key_met_are_not_looked_up() {
     let mut world = World::new(Config { k: 3, stale_after: Some(secs(3600)), ..quiet() });
-    let peers = [128, 129, 130, 64, 32, 16];
+    let peers = [128, 129, 64, 32, 16];
     world.populate(peers);
     world.insert(peers);
     world.routing.refresh(world.now, false);
@@ -72,6 +72,27 @@ fn buckets_whose_peers_the_lookup_of_the_own_key_met_are_not_looked_up() {
     world.routing.refresh(world.now, false);
     world.run(secs(5));
     assert_eq!(world.prefixes(), [8, 0, 1, 2, 3], "two answers tell nothing about three neighbours");
+}
+
+#[test]
+fn full_buckets_are_not_looked_up_since_their_silent_peers_are_checked() {
+    let mut world = World::new(Config { k: 2, ..quiet() });
+    let peers = [128, 129, 64, 32, 33];
+    world.populate(peers);
+    world.insert(peers);
+    world.now = world.now.after(secs(600));
+    world.routing.refresh(world.now, false);
+    world.run(secs(5));
+    assert_eq!(world.prefixes(), [8, 1], "prefix 1 has room");
+    assert!(world.checked().is_empty());
+    world.now = world.now.after(secs(600));
+    world.routing.refresh(world.now, false);
+    world.run(secs(5));
+    assert_eq!(
+        world.checked(),
+        [129, 128],
+        "of them nothing was heard for two intervals, the others were met"
+    );
 }
 
 #[test]
@@ -127,7 +148,7 @@ fn an_empty_table_is_refreshed_at_once() {
 
 #[test]
 fn silent_peers_are_checked_first_and_the_mute_leave() {
-    let mut world = World::new(quiet());
+    let mut world = World::new(Config { stale_after: Some(secs(43 * 60)), ..quiet() });
     world.insert([128, 129, 64]);
     world.populate([64]);
     world.now = world.now.after(secs(40 * 60));
@@ -276,9 +297,9 @@ fn peers_the_filter_no_longer_admits_leave_at_the_refresh() {
 
 #[test]
 fn the_table_refreshes_itself_at_the_interval_and_can_be_told_not_to() {
-    let mut world = World::new(Config { low_water: 0, k: 1, ..Config::default() });
-    world.populate([128]);
-    world.insert([128]);
+    let mut world = World::new(Config { low_water: 0, k: 2, ..Config::default() });
+    world.populate([128, 64]);
+    world.insert([128, 64]);
     assert_eq!(world.drain(), Some(Mono(secs(1600))));
     world.run(secs(605));
     assert_eq!(world.prefixes(), [8, 0]);

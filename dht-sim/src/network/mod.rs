@@ -160,7 +160,6 @@ impl Engine {
     /// The table's.
     pub fn routing(&self, mut config: dht_routing::Config) -> dht_routing::Config {
         set(&mut config.k, self.k);
-        set(&mut config.alpha, self.alpha);
         set(&mut config.replacements, self.replacements);
         set(&mut config.max_failures, self.max_failures);
         set(&mut config.max_size, self.max_table);
