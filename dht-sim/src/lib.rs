@@ -6,6 +6,11 @@ mod history;
 mod link;
 mod network;
 mod outcome;
+mod policy;
+// Not within: the bench that shares the machines by their path would have to run the tests too.
+#[cfg(test)]
+#[path = "policy/tests.rs"]
+mod policy_tests;
 mod queue;
 mod report;
 mod run;
@@ -28,8 +33,8 @@ pub use queue::Queue;
 pub use report::report;
 pub use run::{Happening, Watch, Watching, simulate};
 pub use scenario::{
-    Check, Churn, Conduct, Fault, Invalid, Measure, OverlayKind, Phase, Population, Scenario, Start, What,
-    Workload,
+    Check, Churn, Conduct, Fault, Invalid, Measure, OverlayKind, Phase, Policy, Population, Scenario, Start,
+    What, Workload,
 };
 pub use shipped::shipped;
 pub use store::Stores;

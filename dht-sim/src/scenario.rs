@@ -157,6 +157,8 @@ pub struct Workload {
     pub lookups: f64,
     /// Whether the closest peers that a lookup names are compared with the truth.
     pub recall: bool,
+    /// By whose rule readers and lookups go. Whatever else the nodes do they do as shipped.
+    pub policy: Policy,
 }
 
 impl Default for Workload {
@@ -170,8 +172,24 @@ impl Default for Workload {
             zipf: 0.8,
             lookups: 0.0,
             recall: false,
+            policy: Policy::Shipped,
         }
     }
+}
+
+/// By whose rule somebody looks something up. Requests go over the same links to the same nodes, from the same tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Policy {
+    /// The shipped engine.
+    #[default]
+    Shipped,
+    /// go-libp2p-kad-dht: ten requests in flight until the three nearest have answered, then the rest of the twenty.
+    Go,
+    /// rust-libp2p: three requests in flight until the twenty nearest have answered.
+    Rust,
+    /// The same on three disjoint paths.
+    RustDisjoint,
 }
 
 /// A span of the run that is reported apart.

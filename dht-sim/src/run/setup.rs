@@ -38,6 +38,7 @@ impl<'a, O: Overlay> Run<'a, O> {
         let sweep = scenario.engine.sweep_interval.unwrap_or(600.0);
         let mut world = World::new(network, settings);
         world.set_answer_size(parts.config.closer_per_answer);
+        world.set_policy(scenario.workload.policy, parts.queries.k);
         Ok(Self {
             world,
             history: History::new(&scenario.stores, sweep, parts.queries.k),

@@ -4,7 +4,7 @@ use dht_core::{Failure, Overlay, Request, RequestId, Response};
 use dht_protocol::{Node, Served};
 use dht_records::Store;
 
-use super::{Event, Taken, World, packet::Packet};
+use super::{Event, Taken, World, packet::Packet, policy};
 use crate::{clock::nanos, link::Carried, now_or_never};
 
 impl<O: Overlay> World<O> {
@@ -219,6 +219,9 @@ impl<O: Overlay> World<O> {
         if member.life != life || member.asleep {
             return;
         }
+        if policy::is_foreign(id) {
+            return self.on_outcome(from, to, id, result);
+        }
         let Some(mut node) = member.node.take() else { return };
         let now = self.clock(to);
         match result {
@@ -246,7 +249,7 @@ impl<O: Overlay> World<O> {
     }
 
     /// The first exchange of a connection tells `me` who `other` is and whether it serves.
-    fn introduce(&mut self, node: &mut Node<O>, me: u32, other: u32) {
+    pub(super) fn introduce(&mut self, node: &mut Node<O>, me: u32, other: u32) {
         if self.members[me as usize].has_met(other) || me == other {
             return;
         }

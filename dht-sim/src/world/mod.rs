@@ -16,6 +16,7 @@ mod life;
 mod member;
 mod operate;
 mod packet;
+mod policy;
 mod truth;
 mod warm;
 
@@ -36,6 +37,7 @@ use crate::{
 };
 use member::Member;
 use packet::{Packet, Packets};
+use policy::Lookups;
 
 pub(crate) use member::Role;
 
@@ -48,6 +50,8 @@ enum Event {
     Wake(u32),
     /// A node's store is to forget what has expired.
     Sweep(u32),
+    /// A request, or a lookup, that went by somebody else's rule has had its time.
+    Overdue(u64),
     /// The owner of the world wanted to be told.
     Cue(u64),
 }
@@ -132,6 +136,8 @@ pub(crate) struct World<O: Overlay> {
     answer_size: usize,
     /// Newcomers that join.
     joining: BTreeMap<u32, Op>,
+    /// Callers' queries that go by somebody else's rule.
+    lookups: Lookups<O>,
     sweep_interval: u64,
     pub(crate) done: Vec<Done<O>>,
     pub(crate) taken: Vec<Taken<O>>,
@@ -164,6 +170,7 @@ impl<O: Overlay> World<O> {
             gang: Vec::new(),
             answer_size: 20,
             joining: BTreeMap::new(),
+            lookups: Lookups::default(),
             done: Vec::new(),
             taken: Vec::new(),
             traffic: Traffic::default(),
@@ -229,6 +236,10 @@ impl<O: Overlay> World<O> {
                 self.events += 1;
                 self.note(4, node.into(), 0);
                 self.sweep(node);
+            }
+            Event::Overdue(name) => {
+                self.note(6, name, 0);
+                self.overdue(name);
             }
             Event::Cue(cue) => {
                 self.note(5, cue, 0);

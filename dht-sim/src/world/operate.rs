@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dht_core::Overlay;
+use dht_core::{Overlay, Request};
 use dht_protocol::Node;
 use dht_query::{QueryId, QueryOptions, StartError};
 use dht_records::{Lease, Saved, Store};
@@ -13,6 +13,9 @@ use crate::now_or_never;
 impl<O: Overlay> World<O> {
     /// Looks up the peers closest to a target.
     pub(crate) fn look_up(&mut self, i: u32, op: Op, target: O::Target) {
+        if self.goes_elsewhere() {
+            return self.walk(i, op, Request::FindNode { target }, Vec::new(), None);
+        }
         self.start(i, op, |world, node| {
             let now = world.clock(i);
             node.closest(now, target, QueryOptions::default())
@@ -21,24 +24,33 @@ impl<O: Overlay> World<O> {
 
     /// Reads what stands under a query. What the own store holds counts as one answer.
     pub(crate) fn fetch(&mut self, i: u32, op: Op, query: O::Query, options: QueryOptions) {
+        if self.goes_elsewhere() {
+            let node = self.members[i as usize].node.as_ref();
+            let own = node.map_or_else(Vec::new, |node| self.own(i, node, &query));
+            return self.walk(i, op, Request::Get { query }, own, options.limit);
+        }
         self.start(i, op, |world, node| {
-            let now = world.clock(i);
-            let mut found = Vec::new();
-            if let Some(store) = &world.members[i as usize].store {
-                store.load_now(&query, now, &mut found);
-            }
-            let (validator, rules) = (node.validator().clone(), node.rules().clone());
-            let local = node.local().clone();
-            let believable: Vec<O::Item> = found
-                .into_iter()
-                .filter(|stored| validator.check(&query, &stored.item, now).is_ok())
-                .filter_map(|mut stored| {
-                    stored.item = rules.renew(stored.item, &local);
-                    rules.present(&stored, now)
-                })
-                .collect();
-            node.fetch(now, query, believable, options)
+            let own = world.own(i, node, &query);
+            node.fetch(world.clock(i), query, own, options)
         });
+    }
+
+    /// What a node's own store holds under a query, as the node would show it.
+    fn own(&self, i: u32, node: &Node<O>, query: &O::Query) -> Vec<O::Item> {
+        let now = self.clock(i);
+        let mut found = Vec::new();
+        if let Some(store) = &self.members[i as usize].store {
+            store.load_now(query, now, &mut found);
+        }
+        let (validator, rules, local) = (node.validator(), node.rules(), node.local());
+        found
+            .into_iter()
+            .filter(|stored| validator.check(query, &stored.item, now).is_ok())
+            .filter_map(|mut stored| {
+                stored.item = rules.renew(stored.item, local);
+                rules.present(&stored, now)
+            })
+            .collect()
     }
 
     /// Keeps an item as an own one, to be announced again and again, and places it on the closest peers now. `false` when

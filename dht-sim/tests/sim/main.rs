@@ -5,6 +5,7 @@ mod determinism;
 mod faults;
 #[cfg(feature = "serde")]
 mod files;
+mod policy;
 mod weather;
 mod workload;
 
