@@ -13,9 +13,6 @@ use dht_query::{Config, QueryOptions};
 
 use graph::{Cost, Graph, Mix, Model, Ours, mean, percentile};
 
-const RUST: Model = Model::Rust { parallelism: 3 };
-const GO: Model = Model::Go { alpha: 10, beta: 3 };
-
 fn size(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -66,9 +63,11 @@ fn table(graph: &Graph, runs: usize, loss: u64) {
             }
             print(name, &costs);
         }
-        for (name, model) in
-            [("model of the rust rule, 3 in flight", RUST), ("model of the go rule, 10 and 3", GO)]
-        {
+        for (name, model) in [
+            ("model of the rust rule, 3 in flight", Model::Rust),
+            ("model of the rust rule, 3 disjoint paths", Model::RustDisjoint),
+            ("model of the go rule, 10 and 3", Model::Go),
+        ] {
             let mut mix = Mix(1);
             let mut costs = Vec::new();
             for _ in 0..runs / 50 {

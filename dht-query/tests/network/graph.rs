@@ -1,8 +1,12 @@
 //! A frozen Kademlia network to look things up in: every node has k-buckets of 20, warm and complete, nobody leaves.
 //!
 //! Tables are not stored: a node's bucket is drawn from a generator seeded by the node and the bucket, so that 10^5 nodes
-//! cost an array of ids. Round trips take 50 to 150 ms. The rules of two other implementations run on the same graph as
-//! counting models, written from their published behaviour: they count requests, they are not those implementations.
+//! cost an array of ids. Round trips take 50 to 150 ms. The rules of two other implementations run on the same graph, by the
+//! machines of the simulator, which are written from what those publish: they count requests, they are not those implementations.
+
+#[allow(dead_code, reason = "a shared file, of which not everybody uses all")]
+#[path = "../../../dht-sim/src/policy/mod.rs"]
+mod policy;
 
 use std::{
     cmp::Reverse,
@@ -12,6 +16,7 @@ use std::{
 
 use dht_core::{Contact, Key, Mono, Now, Overlay, Request, RequestId, Response};
 use dht_query::{Config, Finished, Judge, Output, Queries, QueryOptions};
+use policy::{Next, Walk};
 
 /// A 64-bit overlay: peers, targets and queries are their own keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,109 +316,73 @@ impl<'a> Ours<'a> {
     }
 }
 
-/// The rule of another implementation.
+/// The rule of another implementation, as the machine that the simulator drives too.
 #[derive(Clone, Copy, Debug)]
 pub enum Model {
-    /// rust-libp2p: `parallelism` in flight until that many answers in a row bring nothing closer, then `K`; over when
-    /// the K nearest have answered.
-    Rust { parallelism: usize },
-    /// go-libp2p-kad-dht: `alpha` in flight until the `beta` nearest have answered; then everybody of the K nearest who
-    /// has not answered is asked at once, and what they say is not looked at.
-    Go { alpha: usize, beta: usize },
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Heard,
-    Waiting,
-    Queried,
-    Failed,
+    /// rust-libp2p.
+    Rust,
+    /// rust-libp2p with `disjoint_query_paths`.
+    RustDisjoint,
+    /// go-libp2p-kad-dht.
+    Go,
 }
 
 impl Model {
+    fn walk(self, seeds: &[u64]) -> Box<dyn Walk<u64>> {
+        match self {
+            Self::Rust => Box::new(policy::Rust::new(K, seeds)),
+            Self::RustDisjoint => Box::new(policy::Disjoint::new(K, seeds)),
+            Self::Go => Box::new(policy::Go::new(K, seeds)),
+        }
+    }
+
     /// A lookup, or with `first_holder` a fetch that ends with the first of the true twenty that answers.
     pub fn run(self, graph: &Graph, local: u64, target: u64, first_holder: bool, mix: &mut Mix) -> Cost {
         let holders = graph.nearest(target, K);
-        let mut peers: BTreeMap<u64, (u64, State, u32)> = BTreeMap::new();
-        for id in graph.answer(local, target) {
-            peers.insert(id ^ target, (id, State::Heard, 1));
-        }
+        let seeds: Vec<u64> = graph.answer(local, target).into_iter().map(|id| id ^ target).collect();
+        let mut depth: BTreeMap<u64, u32> = seeds.iter().map(|seed| (*seed, 1)).collect();
+        let (mut walk, mut asked, mut answered) = (self.walk(&seeds), BTreeSet::new(), BTreeSet::new());
         let mut events: BinaryHeap<Reverse<(Duration, u64)>> = BinaryHeap::new();
-        let (mut now, mut requests, mut idle) = (Duration::ZERO, 0u32, 0);
-        let done = |peers: &BTreeMap<u64, (u64, State, u32)>, now, requests, hops| {
-            let found: Vec<u64> =
-                peers.values().filter(|p| p.1 != State::Failed).take(K).map(|p| p.0).collect();
-            let asked = peers.values().filter(|p| p.1 != State::Heard).count() as u32;
-            Cost { requests, asked, hops, took: now, recall: graph.recall(target, &found), found: false }
-        };
-        let ask = |id: u64, now: Duration, mix: &mut Mix| {
-            let after = if graph.is_silent(id) { Duration::from_secs(10) } else { rtt(mix) };
-            (now + after, id ^ target)
-        };
-        loop {
-            let waiting = peers.values().filter(|p| p.1 == State::Waiting).count();
-            let mut live = peers.values().filter(|p| p.1 != State::Failed);
-            let (limit, over) = match self {
-                Self::Rust { parallelism } => {
-                    let limit = if idle >= parallelism { K } else { parallelism };
-                    (limit, live.by_ref().take(K).all(|p| p.1 == State::Queried))
+        let (mut now, mut requests, mut holder) = (Duration::ZERO, 0, None);
+        while holder.is_none() {
+            match walk.next() {
+                Next::Ask(peer) => {
+                    let mute = graph.is_silent(peer ^ target);
+                    let after = if mute { Duration::from_secs(10) } else { rtt(mix) };
+                    events.push(Reverse((now + after, peer)));
+                    requests += 1;
+                    asked.insert(peer);
                 }
-                Self::Go { alpha, beta } => (alpha, live.by_ref().take(beta).all(|p| p.1 == State::Queried)),
-            };
-            let hops = peers.values().find(|p| p.1 == State::Queried).map_or(0, |p| p.2);
-            if over {
-                if let Self::Go { .. } = self {
-                    let last: Vec<u64> = peers
-                        .values()
-                        .filter(|p| p.1 != State::Failed)
-                        .take(K)
-                        .filter(|p| p.1 != State::Queried)
-                        .map(|p| p.0)
-                        .collect();
-                    requests += last.len() as u32;
-                    let heard = peers.values().filter(|p| p.1 != State::Failed).take(K);
-                    let heard = heard.filter(|p| p.1 == State::Heard).count() as u32;
-                    let end = last.into_iter().map(|id| ask(id, now, mix).0).max().unwrap_or(now);
-                    let cost = done(&peers, end, requests, hops);
-                    return Cost { asked: cost.asked + heard, ..cost };
+                Next::Wait => {
+                    let Some(Reverse((at, peer))) = events.pop() else { break };
+                    now = at;
+                    let id = peer ^ target;
+                    if graph.is_silent(id) {
+                        walk.failed(peer);
+                        continue;
+                    }
+                    holder = Some(peer).filter(|_| first_holder && holders.contains(&id));
+                    answered.insert(peer);
+                    let others = graph.answer(id, target).into_iter().filter(|other| *other != local);
+                    let named: Vec<u64> = others.map(|other| other ^ target).collect();
+                    let hop = depth.get(&peer).map_or(1, |hop| hop + 1);
+                    for other in &named {
+                        depth.entry(*other).or_insert(hop);
+                    }
+                    walk.answered(peer, &named);
                 }
-                return done(&peers, now, requests, hops);
+                Next::Done => break,
             }
-            // rust-libp2p looks at the K nearest only; Go at everybody it has heard of.
-            let reach = if matches!(self, Self::Rust { .. }) { K } else { usize::MAX };
-            let next = peers
-                .iter()
-                .filter(|(_, p)| p.1 != State::Failed)
-                .take(reach)
-                .find(|(_, p)| p.1 == State::Heard)
-                .map(|(distance, p)| (*distance, p.0));
-            if let Some((distance, id)) = next.filter(|_| waiting < limit) {
-                requests += 1;
-                if let Some(peer) = peers.get_mut(&distance) {
-                    peer.1 = State::Waiting;
-                }
-                events.push(Reverse(ask(id, now, mix)));
-                continue;
-            }
-            let Some(Reverse((at, distance))) = events.pop() else {
-                return done(&peers, now, requests, hops);
-            };
-            now = at;
-            let nearest = peers.keys().next().copied();
-            let Some(peer) = peers.get_mut(&distance) else { continue };
-            if graph.is_silent(peer.0) {
-                peer.1 = State::Failed;
-                continue;
-            }
-            peer.1 = State::Queried;
-            let (id, _, hop) = *peer;
-            if first_holder && holders.contains(&id) {
-                return Cost { found: true, ..done(&peers, now, requests, hop) };
-            }
-            for id in graph.answer(id, target).into_iter().filter(|id| *id != local) {
-                peers.entry(id ^ target).or_insert((id, State::Heard, hop + 1));
-            }
-            idle = if peers.keys().next().copied() < nearest { 0 } else { idle + 1 };
+        }
+        let found: Vec<u64> = walk.closest().iter().map(|peer| peer ^ target).collect();
+        let end = holder.or(answered.first().copied());
+        Cost {
+            requests,
+            asked: asked.len() as u32,
+            hops: end.and_then(|peer| depth.get(&peer).copied()).unwrap_or(0),
+            took: now,
+            recall: graph.recall(target, &found),
+            found: holder.is_some(),
         }
     }
 }

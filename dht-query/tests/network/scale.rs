@@ -37,8 +37,8 @@ fn twenty_confirmations_and_hardly_more() {
     assert!(mean(&ours, requests) <= 25.0, "{}", mean(&ours, requests));
     assert!(mean(&ours, requests) >= K as f64);
     assert!(mean(&ours, |c| c.recall) >= 0.99);
-    let rust = model(&graph, Model::Rust { parallelism: 3 }, false);
-    let go = model(&graph, Model::Go { alpha: 10, beta: 3 }, false);
+    let rust = model(&graph, Model::Rust, false);
+    let go = model(&graph, Model::Go, false);
     assert!(mean(&ours, requests) < mean(&rust, requests));
     assert!(mean(&ours, requests) < mean(&go, requests));
     let twice = |costs: &[Cost]| mean(costs, requests) - mean(costs, |c| c.asked.into());
