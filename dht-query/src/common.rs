@@ -20,31 +20,35 @@ pub(crate) struct Common<O: Overlay> {
     pub(crate) filter: Option<Filter<O>>,
     pub(crate) requests: Requests<O>,
     pub(crate) rtt: RttEstimate,
+    /// When the last answer came, to whatever.
+    pub(crate) heard: Option<Mono>,
     /// Drained by the caller after every call, so it holds what one call brings about.
     pub(crate) out: VecDeque<Output<O>>,
 }
 
 impl<O: Overlay> Common<O> {
-    /// How long an answer may usually take.
+    /// How long an answer usually takes at most.
     pub(crate) fn overdue_after(&self) -> Duration {
         self.rtt.overdue_after(self.config.min_timeout, self.config.request_timeout)
     }
 
-    /// When the request of a lookup, sent now, stops to matter step by step. Twice the usual is given up: the estimate
-    /// is for the one in a hundred already.
+    fn given_up_after(&self) -> Duration {
+        self.rtt.given_up_after(self.config.min_timeout, self.config.request_timeout)
+    }
+
+    /// When the request of a lookup, sent now, stops to matter step by step.
     pub(crate) fn times_in_lookup(&self, now: Mono) -> Times {
-        let usual = self.overdue_after();
         let when = |after: Duration| self.config.hedge.then(|| now + after);
         Times {
-            overdue: when(usual),
-            given_up: when(usual.saturating_mul(2)),
+            overdue: when(self.overdue_after()),
+            given_up: when(self.given_up_after()),
             deadline: now + self.config.request_timeout,
         }
     }
 
     /// When a request that has no substitute, sent now for the `attempt`th time, is to be repeated, and fails.
     pub(crate) fn times_alone(&mut self, now: Mono, attempt: u32, deadline: Mono) -> Times {
-        let patience = self.overdue_after().saturating_mul(2);
+        let patience = self.given_up_after().saturating_mul(2);
         let spacing = backoff::delay(&self.config, attempt.saturating_sub(1), self.draws.next_u64());
         let given_up = self.config.hedge.then(|| now + patience.max(spacing));
         Times { overdue: None, given_up, deadline }

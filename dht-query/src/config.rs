@@ -15,18 +15,21 @@ pub struct Config {
     /// irrelevant. The window opens from here to `alpha` as answers converge. At most `alpha`.
     pub approach: usize,
     /// How many of the closest peers must have answered for a lookup to trust its neighbourhood: the window is fully
-    /// open from then on, and overdue peers no longer hold up the end. At most `k`.
+    /// open from then on, and those who failed are not asked again. At most `k`.
     pub beta: usize,
     /// After this a request has failed; an answer that comes earlier counts, however overdue.
     pub request_timeout: Duration,
     /// Below this no request is overdue, however quick the network was so far.
     pub min_timeout: Duration,
-    /// Whether overdue requests free their place so that another peer is asked; otherwise only `request_timeout` does.
+    /// Whether requests that take longer than usual free their place so that another peer is asked, and do not hold up the
+    /// end for long; otherwise only `request_timeout` does.
     pub hedge: bool,
     /// After this a query ends with what it has, unless its options say otherwise.
     pub query_timeout: Duration,
     /// How often a request is tried again: stores and lone requests after a retryable failure, requests of a lookup
-    /// only after a failure of our own or when too few others answer.
+    /// only after a failure of our own or when too few others answer. Where nobody at all answers, and no other query hears
+    /// of anybody either, a few are asked now and then until the query's time is over, unless this is 0: our own line may
+    /// be down.
     pub retries: u32,
     /// Before the first retry.
     pub backoff_initial: Duration,

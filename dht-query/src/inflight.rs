@@ -34,6 +34,8 @@ pub(crate) struct InFlight<O: Overlay> {
     pub(crate) sent: Mono,
     /// Whether the first alarm has rung.
     pub(crate) overdue: bool,
+    /// Whether nothing waits for it any more.
+    pub(crate) given_up: bool,
     times: Times,
     next: (Mono, Alarm),
 }
@@ -44,6 +46,13 @@ pub(crate) struct Times {
     pub(crate) overdue: Option<Mono>,
     pub(crate) given_up: Option<Mono>,
     pub(crate) deadline: Mono,
+}
+
+impl<O: Overlay> InFlight<O> {
+    /// Whether it is a lookup's: others can answer in the place of this peer.
+    pub(crate) fn has_substitutes(&self) -> bool {
+        self.times.overdue.is_some()
+    }
 }
 
 impl Times {
@@ -85,7 +94,8 @@ impl<O: Overlay> Requests<O> {
     ) {
         let next = times.after(None);
         self.alarms.insert((next.0, id));
-        self.running.insert(id, InFlight { owner, to, kind, sent, overdue: false, times, next });
+        self.running
+            .insert(id, InFlight { owner, to, kind, sent, overdue: false, given_up: false, times, next });
     }
 
     /// The request is over: answered, failed or forgotten.
@@ -122,6 +132,7 @@ impl<O: Overlay> Requests<O> {
         let (_, alarm) = request.next;
         if alarm != Alarm::Deadline {
             request.overdue = true;
+            request.given_up = alarm == Alarm::GivenUp;
             request.next = request.times.after(Some(alarm));
             self.alarms.insert((request.next.0, id));
         }

@@ -12,11 +12,18 @@
 //! over the rest of the k nearest - comes to the same peers; here its second half is the open window, so newcomers of
 //! the follow-up compete, peers that fail in it leave the result, and the end is judged again after each outcome.
 //!
+//! Where some of those asked will be silent, as the caller foresees from those lately, as many more beyond the k nearest are
+//! asked at the same time: a replacement asked only when its predecessor is overdue costs that time once more, each. The
+//! end does not wait for an overdue peer for ever, but until it is given up; a fetch does not even do that once k others
+//! have answered, since it looks for items, which all of the k nearest were given, and not for peers.
+//!
 //! It knows neither requests nor timers; several of them side by side are [`Paths`](crate::paths::Paths).
 
 use std::collections::VecDeque;
 
 use dht_core::{Contact, Failure, KadKey, Mono, Overlay};
+
+use crate::rtt::Share;
 
 pub(crate) type DistanceOf<O> = <<O as Overlay>::Key as KadKey>::Distance;
 
@@ -64,6 +71,34 @@ pub(crate) struct Candidate<O: Overlay> {
     attempts: u32,
 }
 
+impl<O: Overlay> Candidate<O> {
+    /// Whether it did not answer and may do so another time.
+    fn is_lost_for_now(&self) -> bool {
+        match self.state {
+            State::GivenUp => true,
+            State::Unreachable(why) => why.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
+/// What the caller knows that a lookup does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants {
+    /// No more answers than that can be of use.
+    pub(crate) limit: usize,
+    /// Whether k answers are enough though nearer peers are overdue: a fetch, which looks for items and not for peers.
+    pub(crate) hasty: bool,
+    /// Share of those asked who will not answer, as far as can be foreseen.
+    pub(crate) silence: Share,
+}
+
+impl Default for Wants {
+    fn default() -> Self {
+        Self { limit: usize::MAX, hasty: false, silence: Share::default() }
+    }
+}
+
 /// What the lookup wants.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -87,11 +122,21 @@ pub(crate) struct Lookup<O: Overlay> {
     answered: usize,
     /// Requests that failed or were overdue.
     setbacks: usize,
+    /// Whether a few are asked now and then until somebody answers: none of them is worth waiting for.
+    probing: bool,
 }
 
 impl<O: Overlay> Lookup<O> {
     pub(crate) fn new(target: O::Key, rules: Rules) -> Self {
-        Self { target, rules, candidates: VecDeque::new(), waiting: 0, answered: 0, setbacks: 0 }
+        Self {
+            target,
+            rules,
+            candidates: VecDeque::new(),
+            waiting: 0,
+            answered: 0,
+            setbacks: 0,
+            probing: false,
+        }
     }
 
     pub(crate) fn distance(&self, peer: &O::PeerId) -> DistanceOf<O> {
@@ -138,15 +183,19 @@ impl<O: Overlay> Lookup<O> {
         true
     }
 
-    /// What to do now. `limit` bounds the window further: no more answers than that can be of use to the caller.
-    pub(crate) fn next(&self, now: Mono, limit: usize) -> Next {
-        let (mut useful, mut converged, mut holding) = (0, 0, false);
+    /// What to do now.
+    pub(crate) fn next(&self, now: Mono, wants: Wants) -> Next {
+        let k = self.rules.k;
+        let (mut useful, mut pending, mut converged) = (0, 0, 0);
+        let (mut holding, mut late) = (false, false);
         let (mut ready, mut wake) = (None, None);
         for (at, candidate) in self.candidates.iter().enumerate() {
             match candidate.state {
-                State::Heard(when) if when <= now => ready = ready.or(Some(at)),
-                State::Heard(when) => wake = Some(wake.map_or(when, |wake: Mono| wake.min(when))),
-                State::Waiting => holding = true,
+                State::Heard(when) if when <= now => (ready, pending) = (ready.or(Some(at)), pending + 1),
+                State::Heard(when) => {
+                    (wake, pending) = (Some(wake.map_or(when, |wake: Mono| wake.min(when))), pending + 1);
+                }
+                State::Waiting => (holding, pending) = (true, pending + 1),
                 State::Queried => {
                     converged += 1;
                     if self.rules.tickets && candidate.ticket.is_none() {
@@ -155,32 +204,34 @@ impl<O: Overlay> Lookup<O> {
                 }
                 State::Elsewhere(false) => {}
                 State::Overdue => {
-                    holding = true;
+                    late = true;
                     continue;
                 }
                 State::GivenUp | State::Unreachable(_) | State::Elsewhere(true) => continue,
             }
             useful += 1;
-            if useful == self.rules.k {
+            if useful >= k + wants.silence.of(pending) {
                 break;
             }
         }
+        holding |= late && !(wants.hasty && useful >= k);
         match ready {
-            Some(at) if self.waiting < self.window(converged, limit) => Next::Ask(at),
+            Some(at) if self.waiting < self.window(converged, wants) => Next::Ask(at),
             None if wake.is_none() && !holding => self.end(useful),
             _ => Next::Wait(wake),
         }
     }
 
-    fn window(&self, converged: usize, limit: usize) -> usize {
+    fn window(&self, converged: usize, wants: Wants) -> usize {
         let Rules { alpha, approach, beta, .. } = self.rules;
+        let (limit, approach) = (wants.limit, wants.silence.before(approach).min(alpha));
         let opened = approach + (alpha - approach) * converged.min(beta) / beta;
         (opened.min(limit.max(approach)) + self.setbacks).min(alpha)
     }
 
     /// Nothing is left to do among the k nearest, `useful` of them.
     fn end(&self, useful: usize) -> Next {
-        if useful == self.rules.k || self.answered >= self.rules.beta {
+        if useful >= self.rules.k || self.answered >= self.rules.beta {
             return Next::Done;
         }
         if self.candidates.iter().any(|c| self.can_revive(c)) {
@@ -188,7 +239,7 @@ impl<O: Overlay> Lookup<O> {
         }
         // They were asked as often as they may be. Only where nobody answered at all is the last word worth its time.
         let late = self.candidates.iter().any(|c| c.state == State::GivenUp && c.running > 0);
-        if late && self.answered == 0 { Next::Wait(None) } else { Next::Done }
+        if late && self.answered == 0 && !self.probing { Next::Wait(None) } else { Next::Done }
     }
 
     pub(crate) fn candidate(&self, at: usize) -> &Candidate<O> {
@@ -298,12 +349,35 @@ impl<O: Overlay> Lookup<O> {
     }
 
     fn can_revive(&self, candidate: &Candidate<O>) -> bool {
-        candidate.attempts <= self.rules.retries
-            && match candidate.state {
-                State::GivenUp => true,
-                State::Unreachable(why) => why.is_retryable(),
-                _ => false,
-            }
+        candidate.attempts <= self.rules.retries && candidate.is_lost_for_now()
+    }
+
+    /// Asks `beta` of those that were asked as often as they may again at `when`, others each time; `false` when there are
+    /// not that many.
+    pub(crate) fn probe(&mut self, when: Mono) -> bool {
+        let lost = self.candidates.iter().enumerate().filter(|(_, c)| c.is_lost_for_now());
+        let mut lost: Vec<_> = lost.map(|(at, c)| (c.attempts, at)).collect();
+        if lost.len() < self.rules.beta {
+            return false;
+        }
+        self.probing = true;
+        lost.sort_unstable();
+        for (_, at) in lost.into_iter().take(self.rules.beta) {
+            self.candidates[at].state = State::Heard(when);
+        }
+        true
+    }
+
+    /// Everybody who failed in a way that may pass, or is given up, is as if never asked; `false` when they are less than
+    /// `beta`.
+    pub(crate) fn forgive(&mut self) -> bool {
+        self.probing = false;
+        let mut forgiven = 0;
+        for candidate in self.candidates.iter_mut().filter(|c| c.is_lost_for_now()) {
+            (candidate.state, candidate.attempts) = (State::Heard(Mono::default()), 0);
+            forgiven += 1;
+        }
+        forgiven >= self.rules.beta
     }
 
     fn asked_one(&mut self, peer: &O::PeerId) -> Option<&mut Candidate<O>> {

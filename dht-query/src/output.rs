@@ -178,6 +178,6 @@ pub struct Statistics {
     pub ignored: u64,
     /// Smoothed round-trip time, once known.
     pub rtt: Option<Duration>,
-    /// After this a request sent now would be overdue.
+    /// After this a request sent now would be overdue, and another peer asked as well.
     pub overdue_after: Duration,
 }

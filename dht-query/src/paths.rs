@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use dht_core::{Contact, Failure, Mono, Overlay};
 
-use crate::lookup::{Candidate, DistanceOf, Lookup, Next, Rules, State};
+use crate::lookup::{Candidate, DistanceOf, Lookup, Next, Rules, State, Wants};
 
 pub(crate) struct Paths<O: Overlay> {
     lookups: Vec<Lookup<O>>,
@@ -52,7 +52,7 @@ impl<O: Overlay> Paths<O> {
 
     /// The next step; a candidate to ask counts as asked. `retry` says when a peer that was asked that often may be
     /// asked again.
-    pub(crate) fn next(&mut self, now: Mono, limit: usize, mut retry: impl FnMut(u32) -> Mono) -> Step<O> {
+    pub(crate) fn next(&mut self, now: Mono, wants: Wants, mut retry: impl FnMut(u32) -> Mono) -> Step<O> {
         let paths = self.lookups.len();
         let (mut done, mut wake) = (0, None::<Mono>);
         for _ in 0..paths {
@@ -60,7 +60,7 @@ impl<O: Overlay> Paths<O> {
             self.turn = (path + 1) % paths;
             loop {
                 let lookup = &mut self.lookups[path];
-                match lookup.next(now, limit) {
+                match lookup.next(now, wants) {
                     Next::Ask(at) => {
                         let contact = lookup.candidate(at).contact.clone();
                         if paths > 1 && *self.asked.entry(contact.peer.clone()).or_insert(path) != path {
@@ -126,6 +126,17 @@ impl<O: Overlay> Paths<O> {
     pub(crate) fn given_up(&mut self, path: usize, peer: &O::PeerId) {
         self.lookups[path].given_up(peer);
         self.tell_others(path, peer);
+    }
+
+    /// Asks a few of those that did not answer again at `when`, though they were asked as often as they may; `false` when
+    /// there are too few to tell anything.
+    pub(crate) fn probe(&mut self, when: Mono) -> bool {
+        self.lookups.iter_mut().fold(false, |any, lookup| lookup.probe(when) | any)
+    }
+
+    /// Those that did not answer are as if never asked; `false` when they are too few to tell anything.
+    pub(crate) fn forgive(&mut self) -> bool {
+        self.lookups.iter_mut().fold(false, |any, lookup| lookup.forgive() | any)
     }
 
     /// When a peer is of no use to the path that asked it, neither is it to the others.
@@ -203,7 +214,7 @@ mod tests {
             let (mut owner, mut running) = (BTreeMap::new(), Vec::new());
             let mut events = events.into_iter();
             loop {
-                match paths.next(Mono::default(), usize::MAX, |_| Mono::default()) {
+                match paths.next(Mono::default(), Wants::default(), |_| Mono::default()) {
                     Step::Ask { path, contact } => {
                         prop_assert!(heard[path].contains(&contact.peer));
                         prop_assert_eq!(owner.insert(contact.peer, path), None);

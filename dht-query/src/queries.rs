@@ -53,6 +53,7 @@ impl<O: Overlay> Queries<O> {
                 filter: None,
                 requests: Requests::new(),
                 rtt: RttEstimate::default(),
+                heard: None,
                 out: VecDeque::new(),
             },
             last: 0,
@@ -178,7 +179,11 @@ impl<O: Overlay> Queries<O> {
             return;
         };
         let rtt = now.since(request.sent);
-        common.rtt.sample(rtt, rtt > common.overdue_after());
+        common.heard = Some(now);
+        common.rtt.sample(rtt);
+        if request.has_substitutes() && !request.given_up {
+            common.rtt.silent(false);
+        }
         common.out.push_back(Output::Observed(Observation::RequestAnswered { kind: request.kind, rtt }));
         common.out.push_back(Output::Answered { contact: request.to.clone(), rtt });
         match request.owner {
@@ -201,6 +206,9 @@ impl<O: Overlay> Queries<O> {
             common.requests.ignored += 1;
             return;
         };
+        if request.has_substitutes() && !request.given_up && !why.is_own() {
+            common.rtt.silent(true);
+        }
         common.report(&request.to, request.kind, why);
         match request.owner {
             Owner::Query(query) => {
@@ -345,6 +353,9 @@ impl<O: Overlay> Queries<O> {
         }
         let Some(request) = self.common.requests.get(id) else { return };
         let (owner, peer) = (request.owner, request.to.peer.clone());
+        if alarm == Alarm::GivenUp && request.has_substitutes() {
+            self.common.rtt.silent(true);
+        }
         match owner {
             Owner::Query(query) => {
                 if let Some(query) = self.queries.get_mut(&query) {

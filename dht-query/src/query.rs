@@ -38,6 +38,16 @@ enum Task {
     Put { holder: usize },
 }
 
+/// What nobody answering says about our own line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Unsuspected,
+    /// Nobody was heard of, by any query.
+    Dark,
+    /// Somebody was heard of afterwards, so everybody was worth asking anew.
+    Back,
+}
+
 /// What a query needs next.
 pub(crate) enum Driven {
     /// To be driven again then, at the latest.
@@ -57,6 +67,8 @@ pub(crate) struct Query<O: Overlay> {
     deadline: Mono,
     /// When the lookup of a store must make room for the placing.
     lookup_until: Mono,
+    /// What we think of our own line.
+    line: Line,
     trace: bool,
     requests: u32,
     enough: bool,
@@ -107,6 +119,7 @@ impl<O: Overlay> Query<O> {
             started: now,
             deadline: now + timeout,
             lookup_until: now + timeout.saturating_sub(reserve(timeout)),
+            line: Line::Unsuspected,
             trace: options.trace,
             requests: 0,
             enough: false,
@@ -200,6 +213,10 @@ impl<O: Overlay> Query<O> {
         let max = common.config.max_closer;
         let closer = intake(closer, &key, &common.local, wanted, common.filter.as_ref(), max);
         let newcomers = self.paths.answered(path, &from.peer, closer, ticket);
+        if self.line == Line::Dark {
+            self.line = Line::Back;
+            self.paths.forgive();
+        }
         if self.enough {
             self.hops = Some(self.paths.place(path, &from.peer).0);
         }

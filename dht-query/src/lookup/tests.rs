@@ -23,7 +23,7 @@ fn hear(lookup: &mut Lookup<Tiny>, peers: impl IntoIterator<Item = u8>) {
 /// Asks as long as it wants to; whom.
 fn ask(lookup: &mut Lookup<Tiny>) -> Vec<u8> {
     let mut asked = Vec::new();
-    while let Next::Ask(at) = lookup.next(NOW, usize::MAX) {
+    while let Next::Ask(at) = lookup.next(NOW, Wants::default()) {
         asked.push(lookup.candidate(at).contact.peer);
         lookup.asked(at);
     }
@@ -44,7 +44,7 @@ fn peers_go_from_heard_over_waiting_to_queried_or_unreachable() {
     lookup.failed(&8, Failure::Unreachable);
     assert_eq!(state(&lookup, 4), State::Queried);
     assert_eq!(state(&lookup, 8), State::Unreachable(Failure::Unreachable));
-    assert_eq!(lookup.next(NOW, usize::MAX), Next::Done);
+    assert_eq!(lookup.next(NOW, Wants::default()), Next::Done);
     // What comes twice or unasked changes nothing.
     assert!(!lookup.answered(&4, None) && !lookup.answered(&99, None));
     lookup.failed(&4, Failure::Timeout);
@@ -69,7 +69,7 @@ fn the_window_slides_to_the_closest_and_opens_as_answers_stay() {
         assert!(lookup.answered(&peer, None));
     }
     // 100 still runs and is not awaited.
-    assert_eq!((state(&lookup, 100), lookup.next(NOW, usize::MAX)), (State::Waiting, Next::Done));
+    assert_eq!((state(&lookup, 100), lookup.next(NOW, Wants::default())), (State::Waiting, Next::Done));
 }
 
 #[test]
@@ -84,9 +84,9 @@ fn overdue_peers_give_their_place_away_but_hold_the_end_until_given_up() {
     }
     assert_eq!(ask(&mut lookup), [5]);
     assert!(lookup.answered(&5, None));
-    assert_eq!(lookup.next(NOW, usize::MAX), Next::Wait(None));
+    assert_eq!(lookup.next(NOW, Wants::default()), Next::Wait(None));
     lookup.given_up(&1);
-    assert_eq!(lookup.next(NOW, usize::MAX), Next::Done);
+    assert_eq!(lookup.next(NOW, Wants::default()), Next::Done);
     // It may answer still.
     assert!(lookup.answered(&1, None));
     assert_eq!(state(&lookup, 1), State::Queried);
@@ -100,19 +100,19 @@ fn with_too_few_answers_the_late_are_waited_for_and_the_failed_revived() {
     lookup.failed(&2, Failure::Malformed);
     lookup.given_up(&3);
     ask(&mut lookup);
-    assert_eq!(lookup.next(NOW, usize::MAX), Next::Wait(None));
+    assert_eq!(lookup.next(NOW, Wants::default()), Next::Wait(None));
     lookup.given_up(&3);
-    assert_eq!(lookup.next(NOW, usize::MAX), Next::Starved);
+    assert_eq!(lookup.next(NOW, Wants::default()), Next::Starved);
     let later = Mono(std::time::Duration::from_secs(1));
     lookup.revive(|_| later);
-    assert_eq!(lookup.next(NOW, usize::MAX), Next::Wait(Some(later)));
+    assert_eq!(lookup.next(NOW, Wants::default()), Next::Wait(Some(later)));
     assert_eq!(state(&lookup, 2), State::Unreachable(Failure::Malformed));
     // The answer to the first attempt of 3 arrives before its second.
     assert!(lookup.answered(&3, None));
-    assert!(matches!(lookup.next(later, usize::MAX), Next::Ask(0)));
+    assert!(matches!(lookup.next(later, Wants::default()), Next::Ask(0)));
     lookup.asked(0);
     lookup.failed(&1, Failure::Unreachable);
-    assert_eq!(lookup.next(later, usize::MAX), Next::Done);
+    assert_eq!(lookup.next(later, Wants::default()), Next::Done);
 }
 
 #[test]
@@ -121,10 +121,80 @@ fn the_window_is_no_wider_than_answers_can_be_of_use() {
     assert_eq!(ask(&mut lookup), [1]);
     assert!(lookup.answered(&1, None));
     // Half open, the window is two; but one answer more is all that is wanted.
-    assert!(matches!(lookup.next(NOW, 1), Next::Ask(1)));
+    assert!(matches!(lookup.next(NOW, Wants { limit: 1, ..Wants::default() }), Next::Ask(1)));
     lookup.asked(1);
-    assert_eq!(lookup.next(NOW, 1), Next::Wait(None));
-    assert!(matches!(lookup.next(NOW, 2), Next::Ask(2)));
+    assert_eq!(lookup.next(NOW, Wants { limit: 1, ..Wants::default() }), Next::Wait(None));
+    assert!(matches!(lookup.next(NOW, Wants { limit: 2, ..Wants::default() }), Next::Ask(2)));
+}
+
+/// Share of the silent when so many of 100 requests were silent lately.
+fn silence(of_100: usize) -> Share {
+    let mut rtt = crate::rtt::RttEstimate::default();
+    (0..400).for_each(|i| rtt.silent(i * of_100 / 100 != (i + 1) * of_100 / 100));
+    rtt.silence()
+}
+
+#[test]
+fn a_fetch_ends_with_k_answers_though_nearer_peers_are_overdue() {
+    let hasty = Wants { hasty: true, ..Wants::default() };
+    let mut lookup = lookup(RULES, [1, 2, 3, 4, 5]);
+    ask(&mut lookup);
+    lookup.overdue(&1);
+    ask(&mut lookup);
+    for peer in [2, 3, 4] {
+        assert!(lookup.answered(&peer, None));
+        ask(&mut lookup);
+    }
+    // With three it does wait, and for whoever is not overdue yet.
+    assert_eq!(lookup.next(NOW, hasty), Next::Wait(None));
+    assert!(lookup.answered(&5, None));
+    assert_eq!(lookup.next(NOW, hasty), Next::Done);
+    assert_eq!(lookup.next(NOW, Wants::default()), Next::Wait(None));
+}
+
+#[test]
+fn where_some_are_silent_more_are_asked_from_the_outset() {
+    let wants = Wants { silence: silence(50), ..Wants::default() };
+    let mut lookup = lookup(Rules { alpha: 8, ..RULES }, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let ask = |lookup: &mut Lookup<Tiny>| {
+        while let Next::Ask(at) = lookup.next(NOW, wants) {
+            lookup.asked(at);
+        }
+    };
+    ask(&mut lookup);
+    // Twice the narrow window.
+    assert_eq!(lookup.candidates().iter().filter(|c| c.state == State::Waiting).count(), 4);
+    for peer in [1, 2] {
+        assert!(lookup.answered(&peer, None));
+        ask(&mut lookup);
+    }
+    // Two more answers are wanted: 5 and 6 are asked although 3 and 4 may answer.
+    assert_eq!([5, 6, 7].map(|peer| state(&lookup, peer) == State::Waiting), [true, true, false]);
+    for peer in [3, 4] {
+        assert!(lookup.answered(&peer, None));
+    }
+    // When they do, the others are not awaited.
+    assert_eq!(lookup.next(NOW, wants), Next::Done);
+}
+
+#[test]
+fn the_lost_are_probed_in_turn_and_forgiven_all_at_once() {
+    let mut lookup = lookup(RULES, [1, 2, 3, 4]);
+    for peer in ask(&mut lookup) {
+        lookup.failed(&peer, Failure::Timeout);
+    }
+    assert!(!Lookup::<Tiny>::new(Key([0]), RULES).probe(NOW));
+    for peer in ask(&mut lookup) {
+        lookup.failed(&peer, Failure::Timeout);
+    }
+    assert_eq!(lookup.next(NOW, Wants::default()), Next::Done);
+    for probed in [[1, 2], [3, 4], [1, 2]] {
+        assert!(lookup.probe(NOW));
+        assert_eq!(ask(&mut lookup), probed);
+        probed.iter().for_each(|peer| lookup.failed(peer, Failure::Timeout));
+    }
+    assert!(lookup.forgive());
+    assert_eq!(ask(&mut lookup), [1, 2, 3, 4]);
 }
 
 proptest! {
@@ -158,7 +228,7 @@ proptest! {
             prop_assert!(waiting <= RULES.alpha);
             prop_assert!(lookup.candidates().len() <= RULES.max);
             prop_assert!(lookup.candidates().iter().is_sorted_by(|one, next| one.distance < next.distance));
-            if lookup.next(NOW, usize::MAX) == Next::Done {
+            if lookup.next(NOW, Wants::default()) == Next::Done {
                 break;
             }
             prop_assert!(!running.is_empty(), "it waits for nobody");

@@ -2,12 +2,13 @@
 
 use dht_core::{Contact, Mono, Overlay, Request};
 
-use super::{Driven, Goal, Query, Task};
+use super::{Driven, Goal, Line, Query, Task};
 use crate::{
     Reason, StepOutcome,
     common::Common,
     gather::Gather,
     inflight::Owner,
+    lookup::Wants,
     paths,
     place::{self, Place},
 };
@@ -30,14 +31,15 @@ impl<O: Overlay> Query<O> {
         }
         let stores = matches!(self.goal, Goal::Store { .. });
         loop {
-            let limit = match &self.goal {
-                Goal::Fetch(gather) => gather.missing(),
-                _ => usize::MAX,
+            let wants = match &self.goal {
+                Goal::Fetch(gather) => Wants { limit: gather.missing(), hasty: true, ..Wants::default() },
+                _ => Wants::default(),
             };
+            let wants = Wants { silence: common.rtt.silence(), ..wants };
             let cut = stores && now >= self.lookup_until;
             let step = match cut {
                 true => paths::Step::Done,
-                false => self.paths.next(now, limit, |attempt| common.retry_at(now, attempt)),
+                false => self.paths.next(now, wants, |attempt| common.retry_at(now, attempt)),
             };
             match step {
                 paths::Step::Ask { path, contact } => self.ask(now, path, contact, common),
@@ -47,6 +49,9 @@ impl<O: Overlay> Query<O> {
                 }
                 paths::Step::Done => {
                     let answered = !self.paths.closest(1, false).is_empty();
+                    if !answered && !cut && self.wait_for_own_line(now, common) {
+                        continue;
+                    }
                     return match (answered, stores) {
                         (false, _) if cut => Driven::Over(Reason::Timeout),
                         (false, _) => Driven::Over(Reason::Exhausted),
@@ -58,6 +63,24 @@ impl<O: Overlay> Query<O> {
                     };
                 }
             }
+        }
+    }
+
+    /// Nobody answered, however often asked. When we have not heard of anybody else either since the query began, though
+    /// we had before, our own line is the likelier reason: a few are asked now and then until it is back. When we have,
+    /// it may have come back just now: once all are asked anew.
+    fn wait_for_own_line(&mut self, now: Mono, common: &mut Common<O>) -> bool {
+        match common.heard.filter(|_| common.config.retries > 0) {
+            Some(heard) if heard < self.started => {
+                self.line = Line::Dark;
+                let when = common.retry_at(now, common.config.retries);
+                self.paths.probe(when)
+            }
+            Some(_) if self.line != Line::Back => {
+                self.line = Line::Back;
+                self.paths.forgive()
+            }
+            _ => false,
         }
     }
 

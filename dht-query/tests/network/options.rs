@@ -133,7 +133,7 @@ fn nothing_is_overdue_before_the_minimum() {
         world.run();
         world.queries.statistics()
     };
-    assert_eq!(overdue(10).overdue_after, ms(200));
+    assert_eq!(overdue(10).overdue_after, Duration::from_micros(87_500));
     assert_eq!(overdue(800).overdue_after, ms(800));
     assert_eq!(overdue(800).rtt, Some(ms(50)));
 }

@@ -56,7 +56,7 @@ fn mute_peers_do_not_hold_up_a_lookup() {
 #[test]
 fn an_answer_between_overdue_and_deadline_counts() {
     let mut world = warmed(world([1, 2, 3, 4, 5]));
-    world.peer(1).delay = ms(360);
+    world.peer(1).delay = ms(240);
     let id = world.queries.closest(world.now, 1, contacts([1, 2]), by_default()).unwrap();
     let result = world.finish(id);
     assert_eq!(names(&result.closest), [1, 3, 2, 5]);
@@ -297,7 +297,7 @@ fn a_few_who_answer_do_not_wait_for_the_dead_until_the_deadline() {
         assert!(result.took < ms(3000), "{live} live: {:?}", result.took);
     }
     // Where nobody answers there is nothing to be had sooner.
-    let mut world = warmed(World::<Tiny>::new(Config { request_timeout: ms(5000), ..small() }).with(1..=3));
+    let mut world = World::<Tiny>::new(Config { request_timeout: ms(5000), ..small() }).with(1..=3);
     for dead in 1..=3 {
         world.peer(dead).way = Way::Silent;
     }
@@ -305,4 +305,31 @@ fn a_few_who_answer_do_not_wait_for_the_dead_until_the_deadline() {
     let result = world.finish(id);
     assert_eq!(result.reason, Reason::Exhausted);
     assert!(result.took >= ms(5000), "{:?}", result.took);
+}
+
+#[test]
+fn while_our_own_line_is_down_a_query_waits_for_it_up_to_its_deadline() {
+    for down in [12_000, 30_000, 90_000] {
+        let mut world = warmed(world(1..=9));
+        world.now = world.now.after(ms(1));
+        for id in 1..=9 {
+            world.peer(id).way = Way::Silent;
+        }
+        let start = world.now.mono;
+        let id = world.queries.closest(world.now, 1, contacts(1..=9), by_default()).unwrap();
+        world.run_until(start + ms(down));
+        let asked = world.sent().len();
+        for id in 1..=9 {
+            world.peer(id).way = Way::Honest;
+        }
+        let result = world.finish(id);
+        if down > 60_000 {
+            assert_eq!((result.reason, result.took), (Reason::Timeout, ms(60_000)));
+            // Two every few seconds.
+            assert!(asked < 120, "{asked}");
+        } else {
+            assert_eq!((result.reason, names(&result.closest)), (Reason::Complete, vec![1, 3, 2, 5]));
+            assert!(result.took < ms(down + 8000), "{down}: {:?}", result.took);
+        }
+    }
 }
