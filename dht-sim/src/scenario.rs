@@ -98,6 +98,10 @@ pub struct Population {
     pub clients: f64,
     /// Nodes behind a NAT that believe to be reachable and serve.
     pub falsely_public: f64,
+    /// Seconds for which a proof that a node can be dialled is good: then its host has it dialled, and again half of that
+    /// later. Who fails twice is a client from then on, and tells its peers. 0, the default: nobody looks. The shipped host has
+    /// 1800.
+    pub recheck: f64,
     /// Servers that take requests and never answer.
     pub silent: f64,
     /// Servers that answer late.

@@ -9,6 +9,8 @@ pub(super) enum Cue {
     Rejoin(u32),
     /// A node begins its own refreshes.
     Refresh(u32),
+    /// A node's host looks whether it can be dialled.
+    DialBack(u32),
     /// A node comes back.
     Up(u32),
     /// A node goes.
@@ -31,6 +33,7 @@ impl Cue {
             Self::Join(n) => (0u64, n),
             Self::Rejoin(n) => (1, n),
             Self::Refresh(n) => (2, n),
+            Self::DialBack(n) => (16, n),
             Self::Up(n) => (3, n),
             Self::Down(n) => (4, n),
             Self::Publish(n) => (5, n),
@@ -52,6 +55,7 @@ impl Cue {
             1 => Self::Rejoin(n),
             2 => Self::Refresh(n),
             3 => Self::Up(n),
+            16 => Self::DialBack(n),
             4 => Self::Down(n),
             5 => Self::Publish(n),
             6 => Self::Update,
@@ -75,6 +79,7 @@ mod tests {
             Cue::Join(7),
             Cue::Rejoin(7),
             Cue::Refresh(7),
+            Cue::DialBack(7),
             Cue::Up(7),
             Cue::Down(7),
             Cue::Publish(u32::MAX),

@@ -38,6 +38,7 @@ impl<O: Overlay> Run<'_, O> {
         let nodes = match *what {
             What::Exit { share }
             | What::Crash { share, .. }
+            | What::Firewall { share }
             | What::Silence { share }
             | What::Slow { share, .. }
             | What::ClockStep { share, .. }
@@ -96,6 +97,7 @@ impl<O: Overlay> Run<'_, O> {
                 nodes.iter().for_each(|node| self.world.set_conduct(*node, Some(*conduct)));
             }
             What::Rebind { .. } => nodes.iter().for_each(|node| self.world.rebind(*node)),
+            What::Firewall { .. } => nodes.iter().for_each(|node| self.hide(*node)),
             What::Exit { .. } | What::BootstrapDown => nodes.iter().for_each(|node| self.stop(*node, false)),
             What::PublishersAway => nodes.iter().for_each(|node| self.stop(*node, true)),
             What::Silence { .. } => nodes.iter().for_each(|node| self.world.silence(*node, true)),
@@ -157,6 +159,7 @@ impl<O: Overlay> Run<'_, O> {
             What::Exit { .. }
             | What::Crowd { .. }
             | What::Crash { .. }
+            | What::Firewall { .. }
             | What::ClockStep { .. }
             | What::Rebind { .. } => {}
         }

@@ -8,6 +8,7 @@ mod collect;
 mod cue;
 mod faults;
 mod judge;
+mod reach;
 mod setup;
 mod watch;
 mod work;

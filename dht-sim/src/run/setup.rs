@@ -168,6 +168,7 @@ impl<'a, O: Overlay> Run<'a, O> {
             Cue::Rejoin(node) if self.world.is_up(node) => self.join(node),
             Cue::Rejoin(_) => {}
             Cue::Refresh(node) => self.world.refresh(node),
+            Cue::DialBack(node) => self.dial_back(node),
             Cue::Up(node) => self.come(node)?,
             Cue::Down(node) => self.go(node),
             Cue::Publish(key) => self.publish(key),

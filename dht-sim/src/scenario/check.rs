@@ -152,6 +152,7 @@ impl Scenario {
         kinds.iter().try_for_each(|x| share("population", *x))?;
         share("population", kinds.iter().sum())?;
         span("population.slow_by", people.slow_by)?;
+        span("population.recheck", people.recheck)?;
         span("stores.sync_interval", self.stores.sync_interval)?;
         if let Some(churn) = &self.churn {
             require(churn.median_session >= 1.0, "churn.median_session", "at least 1 second")?;

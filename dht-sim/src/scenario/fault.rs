@@ -83,6 +83,12 @@ pub enum What {
         /// How.
         conduct: Conduct,
     },
+    /// Nodes that could be dialled no longer can: a firewall closed before them. They find out as
+    /// [`recheck`](super::Population::recheck) says, and serve until then.
+    Firewall {
+        /// How many.
+        share: f64,
+    },
     /// NATs forget: nodes behind one lose all their connections, and are not told.
     Rebind {
         /// Of the nodes behind a NAT.
@@ -150,6 +156,7 @@ impl What {
             Self::OneWay { share }
             | Self::Exit { share }
             | Self::Crash { share, .. }
+            | Self::Firewall { share }
             | Self::Silence { share }
             | Self::Slow { share, .. }
             | Self::ClockStep { share, .. }
@@ -173,6 +180,7 @@ impl What {
             Self::Exit { .. }
                 | Self::Crowd { .. }
                 | Self::Crash { .. }
+                | Self::Firewall { .. }
                 | Self::ClockStep { .. }
                 | Self::Rebind { .. }
         )
@@ -187,6 +195,7 @@ impl What {
             Self::Exit { .. } => "exit",
             Self::Crowd { .. } => "crowd",
             Self::Crash { .. } => "crash",
+            Self::Firewall { .. } => "firewall",
             Self::BootstrapDown => "bootstrap_down",
             Self::LyingDoors { .. } => "lying_doors",
             Self::Misbehave { .. } => "misbehave",

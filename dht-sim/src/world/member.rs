@@ -61,6 +61,8 @@ pub(crate) struct Extra<O: Overlay> {
     /// The share of store calls that fail.
     pub(crate) store_fails: f64,
     pub(crate) store_full: bool,
+    /// Dial-backs that failed since the last proof.
+    pub(crate) failed_dials: u8,
 }
 
 impl<O: Overlay> Default for Extra<O> {
@@ -74,6 +76,7 @@ impl<O: Overlay> Default for Extra<O> {
             saved: Vec::new(),
             store_fails: 0.0,
             store_full: false,
+            failed_dials: 0,
         }
     }
 }

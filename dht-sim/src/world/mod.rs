@@ -17,6 +17,7 @@ mod member;
 mod operate;
 mod packet;
 mod policy;
+mod reach;
 mod truth;
 mod warm;
 

@@ -107,6 +107,24 @@ fn publishers_that_return_continue() {
 }
 
 #[test]
+fn who_cannot_be_dialled_any_longer_finds_out_and_leaves_the_tables() {
+    for (recheck, found_out) in [(100.0, true), (0.0, false)] {
+        let mut scenario = with(OverlayKind::Ipfs, What::Firewall { share: 0.3 }, None)
+            .duration(400.0)
+            .phase("before", 0.0)
+            .phase("hidden", 100.0)
+            .phase("looked twice", 250.0)
+            .phase("told", 300.0);
+        scenario.population.recheck = recheck;
+        let outcome = passes(&scenario);
+        let misplaced = [1, 3].map(|i: usize| outcome.phases[i].state.misplaced);
+        assert!(misplaced[0] > 0.1, "connections that are there keep them: {misplaced:?}");
+        assert_eq!(misplaced[1] < 0.01, found_out, "{misplaced:?}");
+        assert_eq!(outcome.phases[3].state.servers < 60, found_out);
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let wrong = |scenario: Scenario| scenario.run().unwrap_err().to_string();
     assert!(wrong(busy(OverlayKind::Compact, 1)).contains("nodes"));

@@ -1,0 +1,55 @@
+//! Nodes that can no longer be dialled, and how they find out: as the shipped host does it, with dial-backs.
+//!
+//! Who can be dialled is proven by everybody who comes in, so only those who cannot are looked at here. The dial-back itself
+//! is not a message: whoever is asked to dial finds what any dialler would find.
+
+use dht_core::Overlay;
+
+use super::World;
+
+/// Failed dial-backs in a row that a host takes for the truth; the same as in `dht-net`'s `libp2p/reach.rs`.
+const MAX_FAILURES: u8 = 2;
+
+impl<O: Overlay> World<O> {
+    /// Nobody can dial it from now on. Connections that are there stay.
+    pub(crate) fn hide(&mut self, i: u32) {
+        self.members[i as usize].role.nat = true;
+    }
+
+    /// Somebody is asked to dial a node. When that failed twice in a row it serves no longer; whether it is to be tried again.
+    pub(crate) fn dial_back(&mut self, i: u32) -> bool {
+        let member = &mut self.members[i as usize];
+        if !member.is_up() || !member.role.serves || !member.role.nat {
+            return false;
+        }
+        let extra = member.extra();
+        extra.failed_dials += 1;
+        let again = extra.failed_dials < MAX_FAILURES;
+        if !again {
+            self.withdraw(i);
+        }
+        again
+    }
+
+    /// The node becomes a client, and tells whoever it is connected to, as identify does when a protocol is withdrawn.
+    fn withdraw(&mut self, i: u32) {
+        let member = &mut self.members[i as usize];
+        member.role.serves = false;
+        let contact = member.contact.clone();
+        if let Some(node) = &mut member.node {
+            node.set_serving(false);
+        }
+        for peer in 0..self.len() {
+            let other = &self.members[peer as usize];
+            let connected = other.has_met(i) || self.members[i as usize].has_met(peer);
+            if peer == i || !connected || !other.is_up() || self.is_cut(i, peer) {
+                continue;
+            }
+            let now = self.clock(peer);
+            if let Some(mut node) = self.members[peer as usize].node.take() {
+                node.on_peer(now, contact.clone(), false);
+                self.settle(peer, node);
+            }
+        }
+    }
+}
