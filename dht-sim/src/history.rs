@@ -30,6 +30,10 @@ pub(crate) struct Story<O: Overlay> {
     pub(crate) version: u32,
     /// Whether anybody but the publisher ever took it.
     pub(crate) placed: bool,
+    /// Whether attackers aim at it at some time.
+    pub(crate) attacked: bool,
+    /// The version of which the announcement ended last, and when; to the publisher's best knowledge it is placed.
+    pub(crate) announced: (u32, u64),
     /// The highest version that anybody but the publisher took, and when the first did.
     newest: (u32, u64),
     /// Who acknowledged whose item.
@@ -89,6 +93,8 @@ impl<O: Overlay> History<O> {
             publisher,
             version: 0,
             placed: false,
+            attacked: false,
+            announced: (0, 0),
             newest: (0, 0),
             holds: BTreeMap::new(),
             ends: BTreeMap::new(),
@@ -111,6 +117,23 @@ impl<O: Overlay> History<O> {
         story.holds.insert((taken.holder, mark.writer), hold);
         let end = story.ends.entry((mark.writer, mark.version)).or_default();
         *end = until.max(*end);
+    }
+
+    /// A publisher's announcement ended, whatever came of it.
+    pub(crate) fn announced(&mut self, now: u64, key: u32) {
+        let story = &mut self.stories[key as usize];
+        story.announced = (story.version, now);
+    }
+
+    /// Whether a reader that began at a time was told what the publisher itself had announced by then.
+    pub(crate) fn has_told(&self, world: &World<O>, (key, started): (u32, u64), items: &[O::Item]) -> bool {
+        let story = &self.stories[key as usize];
+        let (version, at) = story.announced;
+        let least = if story.content == Content::Value && at < started { version } else { 0 };
+        items
+            .iter()
+            .filter_map(|item| world.network().mark(item))
+            .any(|mark| mark.writer == story.publisher && mark.version >= least)
     }
 
     pub(crate) fn stopped(&mut self, now: u64, node: u32) {
@@ -171,6 +194,10 @@ impl<O: Overlay> History<O> {
         let mut newest = 0;
         for item in items {
             let mark = world.network().mark(item);
+            if mark.is_some_and(|mark| world.is_false(mark.writer)) {
+                // True by the rules of the network and of no use: measured, not forbidden.
+                continue;
+            }
             let story = &self.stories[key as usize];
             let known = mark.filter(|mark| {
                 mark.writer == story.publisher && mark.version <= story.version && story.version > 0
@@ -190,7 +217,8 @@ impl<O: Overlay> History<O> {
             }
         }
         let before = self.seen.get(&(reader, key)).copied().unwrap_or(0);
-        if newest > 0 && newest < before {
+        // Whoever sits around a key decides what readers see of it: that too is measured.
+        if newest > 0 && newest < before && !self.stories[key as usize].attacked {
             let could = |(holder, version): (u32, u32)| {
                 version >= before && !world.is_cut(reader, holder) && !world.is_cut(holder, reader)
             };
@@ -224,7 +252,10 @@ impl<O: Overlay> History<O> {
                 let marks = world.held(*holder, &story.query);
                 let mut marks = marks.iter().filter_map(|item| world.network().mark(item));
                 let has = marks.any(|mark| mark.writer == *writer && mark.version >= hold.version);
-                if !has && !world.is_crowded(*holder) {
+                if !has && world.is_crowded(*holder, &story.query) {
+                    // It gave way, and is owed no more.
+                    missing.push((key, (*holder, *writer)));
+                } else if !has {
                     missing.push((key, (*holder, *writer)));
                     world.violate(Some(*holder), ViolationKind::Lost, || {
                         format!("key {key}: version {} of {writer}", hold.version)

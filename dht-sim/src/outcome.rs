@@ -47,6 +47,9 @@ pub struct PhaseOutcome {
     pub until: f64,
     /// What was done, by kind. Operations count where they began.
     pub operations: Vec<Operations>,
+    /// Of what an attack aims at, which is not among those: reads of attacked keys, whatever an eclipsed node does, and
+    /// what attackers announce.
+    pub attacked: Vec<Operations>,
     /// What was sent.
     pub traffic: Traffic,
     /// How many of the truly closest peers lookups named; `None` when nobody looked.
@@ -176,6 +179,8 @@ pub struct Traffic {
     pub failures: u64,
     /// Of these, those that nobody answered in time.
     pub timeouts: u64,
+    /// Requests to an address at which somebody else lives.
+    pub misdirected: u64,
 }
 
 impl Traffic {
@@ -189,6 +194,7 @@ impl Traffic {
             requests: self.requests - earlier.requests,
             failures: self.failures - earlier.failures,
             timeouts: self.timeouts - earlier.timeouts,
+            misdirected: self.misdirected - earlier.misdirected,
         }
     }
 }
@@ -211,6 +217,9 @@ pub struct State {
     pub misplaced: f64,
     /// Entries of these tables that name a node which does not keep to the rules, as a share.
     pub unruly: f64,
+    /// Entries of the eclipsed node's table that name a node which runs and keeps to the rules, as a share; `None` without
+    /// such a node, or while it is down or knows nobody.
+    pub victim: Option<f64>,
     /// What is published and should be found: its publisher is up.
     pub records: u64,
     /// Of these, what the store of a node that is up holds, other than its publisher's.

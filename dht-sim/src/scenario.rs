@@ -149,12 +149,17 @@ pub struct Workload {
     pub values: u32,
     /// Memberships (provider records, peers of a swarm) published at the beginning, likewise.
     pub providers: u32,
+    /// When that begins, in seconds since the scenario's beginning.
+    pub publish_from: f64,
     /// Seconds over which the publishing at the beginning is spread.
     pub publish_over: f64,
     /// New versions of values.
     pub updates: f64,
     /// Readers, of values and memberships alike.
     pub reads: f64,
+    /// Memberships that a reader wants; 0 stands for all that a full lookup finds. By default the first one that is found, which
+    /// is what most callers want.
+    pub wanted: u32,
     /// How much some keys are liked better than others: the exponent of Zipf's law.
     pub zipf: f64,
     /// Lookups of the closest peers of random keys.
@@ -170,9 +175,11 @@ impl Default for Workload {
         Self {
             values: 0,
             providers: 0,
+            publish_from: 0.0,
             publish_over: 60.0,
             updates: 0.0,
             reads: 0.0,
+            wanted: 1,
             zipf: 0.8,
             lookups: 0.0,
             recall: false,

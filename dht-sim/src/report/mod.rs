@@ -151,16 +151,17 @@ fn operations(page: &mut String, phase: &PhaseOutcome) {
         phase.recall.map_or(String::new(), |recall| format!(", recall {recall:.4}")),
         phase.fresh.map_or(String::new(), |fresh| format!(", newest {fresh:.4} of the reads")),
     );
-    if phase.operations.is_empty() {
+    if phase.operations.is_empty() && phase.attacked.is_empty() {
         return;
     }
     page.push_str(
         "<table><tr><th>operation<th>started<th>success<th>p50 s<th>p90 s<th>p99 s<th>requests<th>hops</tr>",
     );
-    for ops in &phase.operations {
+    let ordinary = phase.operations.iter().map(|ops| (ops, ""));
+    for (ops, aim) in ordinary.chain(phase.attacked.iter().map(|ops| (ops, ", attacked"))) {
         let _ = write!(
             page,
-            "<tr><td>{}<td>{}<td>{}<td>{:.3}<td>{:.3}<td>{:.3}<td>{:.1}<td>{:.1}</tr>",
+            "<tr><td>{}{aim}<td>{}<td>{}<td>{:.3}<td>{:.3}<td>{:.3}<td>{:.1}<td>{:.1}</tr>",
             ops.kind.name().replace('_', " "),
             ops.started,
             number(ops.success()),

@@ -58,7 +58,7 @@ impl<O: Overlay> Run<'_, O> {
     /// A node's first session, or the first gap of one that is not there yet: it is somewhere within. Whoever looks at a
     /// moment meets long sessions in proportion to their length, so the network begins in the state that it stays in.
     pub(super) fn begin_churn(&mut self, node: u32, churn: &Churn) {
-        if node < DOORS || churn.publishers_stay && self.publishers.contains(&node) {
+        if self.stays(node, churn) {
             return;
         }
         let up = self.world.is_up(node);
@@ -67,6 +67,12 @@ impl<O: Overlay> Run<'_, O> {
         let rest = (whole as f64 * bias * self.churning.unit()) as u64;
         let cue = if up { Cue::Down(node) } else { Cue::Up(node) };
         self.world.cue(self.world.now() + rest, cue.write());
+    }
+
+    /// Doors, victims and attackers stay for as long as it takes, publishers if churn says so.
+    fn stays(&self, node: u32, churn: &Churn) -> bool {
+        let publishes = churn.publishers_stay && self.publishers.contains(&node);
+        node < DOORS || publishes || self.victim == Some(node) || self.world.is_attacker(node)
     }
 
     pub(super) fn go(&mut self, node: u32) {
@@ -87,8 +93,7 @@ impl<O: Overlay> Run<'_, O> {
         self.start(node)?;
         self.join(node);
         if let Some(churn) = self.scenario.churn
-            && node >= DOORS
-            && !(churn.publishers_stay && self.publishers.contains(&node))
+            && !self.stays(node, &churn)
         {
             let session = self.session(&churn);
             self.world.cue(self.world.now() + session, Cue::Down(node).write());

@@ -32,10 +32,10 @@ fn mean(sums: &BTreeMap<usize, (f64, u64)>, phase: Option<usize>) -> Option<f64>
     (count > 0).then(|| sum / count as f64)
 }
 
-/// Counts by phase and kind.
+/// Counts by phase and kind, of what an attack aims at apart from all else.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
-    tallies: BTreeMap<(usize, OpKind), Tally>,
+    tallies: BTreeMap<(usize, OpKind, bool), Tally>,
     /// Sums of shares and how many there are, by phase.
     recall: BTreeMap<usize, (f64, u64)>,
     /// Reads that brought the newest, and how many there are, by phase.
@@ -45,8 +45,14 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn ended(&mut self, phase: usize, kind: OpKind, result: Result, took: f64) {
-        let tally = self.tallies.entry((phase, kind)).or_default();
+    pub(super) fn ended(
+        &mut self,
+        phase: usize,
+        (kind, attacked): (OpKind, bool),
+        result: Result,
+        took: f64,
+    ) {
+        let tally = self.tallies.entry((phase, kind, attacked)).or_default();
         let Result::Ended { ok, requests, hops } = result else {
             tally.aborted += 1;
             return;
@@ -87,12 +93,14 @@ impl Collector {
         mean(&self.fresh, phase)
     }
 
-    /// Of one phase, or of all.
-    pub(super) fn operations(&self, phase: Option<usize>) -> Vec<Operations> {
+    /// Of one phase, or of all: of what an attack aims at, or of all else.
+    pub(super) fn operations(&self, phase: Option<usize>, attacked: bool) -> Vec<Operations> {
         let of = |kind: OpKind| {
             let mut all = Tally::default();
-            let tallies =
-                self.tallies.iter().filter(|((i, k), _)| *k == kind && phase.is_none_or(|p| p == *i));
+            let tallies = self
+                .tallies
+                .iter()
+                .filter(|((i, k, a), _)| *k == kind && *a == attacked && phase.is_none_or(|p| p == *i));
             for (_, tally) in tallies {
                 all.succeeded += tally.succeeded;
                 all.failed += tally.failed;

@@ -25,6 +25,12 @@ pub(super) enum Cue {
     Phase(u32),
     FaultBegins(u32),
     FaultEnds(u32),
+    /// The attackers of an eclipse ask their victim.
+    Pester(u32),
+    /// A node's process dies, and is back soon.
+    Restart(u32),
+    /// A spammer announces itself.
+    Flood(u32),
 }
 
 impl Cue {
@@ -44,6 +50,9 @@ impl Cue {
             Self::Phase(n) => (10, n),
             Self::FaultBegins(n) => (11, n),
             Self::FaultEnds(n) => (12, n),
+            Self::Pester(n) => (13, n),
+            Self::Restart(n) => (14, n),
+            Self::Flood(n) => (15, n),
         };
         kind << 32 | u64::from(number)
     }
@@ -64,7 +73,10 @@ impl Cue {
             9 => Self::Sample,
             10 => Self::Phase(n),
             11 => Self::FaultBegins(n),
-            _ => Self::FaultEnds(n),
+            12 => Self::FaultEnds(n),
+            13 => Self::Pester(n),
+            14 => Self::Restart(n),
+            _ => Self::Flood(n),
         }
     }
 }
@@ -90,6 +102,9 @@ mod tests {
             Cue::Phase(1),
             Cue::FaultBegins(2),
             Cue::FaultEnds(3),
+            Cue::Pester(4),
+            Cue::Restart(5),
+            Cue::Flood(6),
         ] {
             assert_eq!(Cue::read(cue.write()), cue);
         }

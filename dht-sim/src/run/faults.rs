@@ -22,7 +22,7 @@ impl<O: Overlay> Run<'_, O> {
 
     pub(super) fn begin_fault(&mut self, i: usize) -> Result<(), Invalid> {
         let fault = &self.scenario.faults[i];
-        let concerned = self.befall(&fault.what)?;
+        let concerned = self.befall(i, &fault.what)?;
         let nodes = concerned.len() as u32;
         self.concerned[i] = concerned;
         self.tell(Happening::Fault { name: fault.what.name(), begins: true, nodes });
@@ -34,7 +34,7 @@ impl<O: Overlay> Run<'_, O> {
     }
 
     /// Does it; whom it concerns.
-    fn befall(&mut self, what: &What) -> Result<Vec<u32>, Invalid> {
+    fn befall(&mut self, i: usize, what: &What) -> Result<Vec<u32>, Invalid> {
         let nodes = match *what {
             What::Exit { share }
             | What::Crash { share, .. }
@@ -70,6 +70,9 @@ impl<O: Overlay> Run<'_, O> {
                 able
             }
             What::PublishersAway => self.publishers.clone(),
+            What::Sybils { each, keys, conduct } => self.besiege(each, keys, conduct)?,
+            What::Eclipse { .. } => self.eclipse(i, what)?,
+            What::Spam { .. } => self.spam(what)?,
             What::Partition { .. } | What::OneWay { .. } | What::Weather { .. } | What::Crowd { .. } => {
                 vec![]
             }
@@ -94,6 +97,7 @@ impl<O: Overlay> Run<'_, O> {
                 nodes.iter().for_each(|node| self.world.set_conduct(*node, lie));
             }
             What::Misbehave { conduct, .. } => {
+                self.choose_scapegoat(&nodes);
                 nodes.iter().for_each(|node| self.world.set_conduct(*node, Some(*conduct)));
             }
             What::Rebind { .. } => nodes.iter().for_each(|node| self.world.rebind(*node)),
@@ -112,6 +116,8 @@ impl<O: Overlay> Run<'_, O> {
                 nodes.iter().for_each(|node| self.world.fail_store(*node, *calls));
             }
             What::StoreFull { .. } => nodes.iter().for_each(|node| self.world.fill_store(*node, true)),
+            // They are on their way.
+            What::Sybils { .. } | What::Eclipse { .. } | What::Spam { .. } => {}
         }
         match what {
             What::ClockStep { .. } | What::ClockDrift { .. } | What::ClockFreeze { .. } => {
@@ -121,6 +127,15 @@ impl<O: Overlay> Run<'_, O> {
             _ => {}
         }
         Ok(nodes)
+    }
+
+    /// Somebody whose address liars spread: the first that has nothing to do with it.
+    fn choose_scapegoat(&mut self, liars: &[u32]) {
+        let innocent =
+            |node: &u32| *node >= DOORS && !liars.contains(node) && !self.publishers.contains(node);
+        if let Some(node) = self.world.up().into_iter().find(innocent) {
+            self.world.set_scapegoat(node);
+        }
     }
 
     fn crowd(&mut self, share: f64, over: f64) {
@@ -147,6 +162,9 @@ impl<O: Overlay> Run<'_, O> {
             }
             What::LyingDoors { .. } | What::Misbehave { .. } => {
                 nodes.iter().for_each(|node| self.world.set_conduct(*node, None));
+            }
+            What::Sybils { .. } | What::Eclipse { .. } | What::Spam { .. } => {
+                nodes.iter().for_each(|node| self.stop(*node, false));
             }
             What::Silence { .. } => nodes.iter().for_each(|node| self.world.silence(*node, false)),
             What::Slow { .. } => nodes.iter().for_each(|node| self.world.slow(*node, 0)),

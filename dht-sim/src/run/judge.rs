@@ -5,6 +5,7 @@ use dht_core::Overlay;
 use super::{Run, collect::Result as OpResult};
 use crate::{
     dice::Dice,
+    network::Content,
     outcome::{OpKind, Outcome, PhaseOutcome, Sample, State, Traffic, Verdict},
     scenario::{Check, Measure},
 };
@@ -46,6 +47,7 @@ impl<O: Overlay> Run<'_, O> {
             stale: tables.stale,
             misplaced: tables.misplaced,
             unruly: tables.unruly,
+            victim: self.victim.and_then(|victim| self.world.honest_part(victim)),
             records,
             alive,
             holders: if alive > 0 { holders as f64 / alive as f64 } else { 0.0 },
@@ -91,6 +93,12 @@ impl<O: Overlay> Run<'_, O> {
         self.samples.push(sample);
         self.history.verify(&mut self.world);
         self.history.tidy(self.world.now());
+        for key in 0..self.history.stories.len() {
+            let story = &self.history.stories[key];
+            if story.attacked && story.content == Content::Provider {
+                self.world.audit_query(&story.query);
+            }
+        }
         self.tell_violations();
     }
 
@@ -108,9 +116,10 @@ impl<O: Overlay> Run<'_, O> {
         for (node, op) in self.world.running() {
             self.world.judge_deadline(node, op, self.patience);
         }
-        for op in self.world.unfinished() {
+        for (node, op) in self.world.unfinished() {
             let phase = self.phase_of(op.started);
-            self.collector.ended(phase, op.kind, OpResult::Aborted, 0.0);
+            let attacked = self.is_aimed_at(op, node);
+            self.collector.ended(phase, (op.kind, attacked), OpResult::Aborted, 0.0);
         }
         self.tell_violations();
         let until = self.seconds();
@@ -119,7 +128,8 @@ impl<O: Overlay> Run<'_, O> {
             name: "total".into(),
             from: 0.0,
             until,
-            operations: self.collector.operations(None),
+            operations: self.collector.operations(None, false),
+            attacked: self.collector.operations(None, true),
             traffic: self
                 .world
                 .traffic
@@ -134,7 +144,8 @@ impl<O: Overlay> Run<'_, O> {
                 name: phase.name.clone(),
                 from: span.from,
                 until: span.until,
-                operations: self.collector.operations(Some(i + 1)),
+                operations: self.collector.operations(Some(i + 1), false),
+                attacked: self.collector.operations(Some(i + 1), true),
                 traffic: span.traffic,
                 recall: self.collector.recall(Some(i + 1)),
                 fresh: self.collector.fresh(Some(i + 1)),
@@ -182,6 +193,9 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
     let of = |kind: OpKind| phase.operations(kind);
     match measure {
         Measure::Success { of: kind } => of(kind)?.success(),
+        Measure::Attacked { of: kind } => {
+            phase.attacked.iter().find(|operations| operations.kind == kind)?.success()
+        }
         Measure::Requests { of: kind } => of(kind).map(|ops| ops.requests.p50),
         Measure::Hops { of: kind } => of(kind).map(|ops| ops.hops.p50),
         Measure::Latency { of: kind } => of(kind).map(|ops| ops.latency.p50),
@@ -192,6 +206,9 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
         Measure::Unruly => Some(phase.state.unruly),
         Measure::Misplaced => Some(phase.state.misplaced),
         Measure::SmallestTable => Some(phase.state.table_min as f64),
+        Measure::HonestContacts => phase.state.victim,
+        Measure::Misdirected => (phase.traffic.requests > 0)
+            .then(|| phase.traffic.misdirected as f64 / phase.traffic.requests as f64),
         Measure::Timeouts => (phase.traffic.requests > 0)
             .then(|| phase.traffic.timeouts as f64 / phase.traffic.requests as f64),
         Measure::Count { of: kind } => Some(of(kind).map_or(0.0, |ops| ops.succeeded as f64)),

@@ -3,6 +3,7 @@
 //! Everything that is left to chance has a stream of the scenario's seed; nothing reads a clock. What is due besides
 //! messages and alarms stands in the same queue as they do, as cues.
 
+mod attacks;
 mod churn;
 mod collect;
 mod cue;
@@ -95,6 +96,8 @@ struct Run<'a, O: Overlay> {
     popularity: Zipf,
     /// Who publishes, and stays when churn says so.
     publishers: Vec<u32>,
+    /// Who will be eclipsed.
+    victim: Option<u32>,
     /// Whom each fault that passes concerns.
     concerned: Vec<Vec<u32>>,
     /// What lookups aim at, for their recall.
@@ -142,7 +145,10 @@ impl<'a, O: Overlay> Run<'a, O> {
         if !self.world.taken.is_empty() {
             let mut taken = std::mem::take(&mut self.world.taken);
             for one in taken.drain(..) {
-                if let Some(mark) = self.world.network().mark(&one.item) {
+                // What attackers write is nothing that anybody is owed.
+                if let Some(mark) = self.world.network().mark(&one.item)
+                    && !self.world.is_false(mark.writer)
+                {
                     self.history.taken(self.world.now(), &one, mark);
                 }
             }
@@ -157,6 +163,7 @@ impl<'a, O: Overlay> Run<'a, O> {
 
     fn on_done(&mut self, done: Done<O>) {
         let Done { op, node, result } = done;
+        let attacked = self.is_aimed_at(op, node);
         let result = match result {
             None => OpResult::Aborted,
             Some(Ended::Joined(ok)) => {
@@ -168,6 +175,10 @@ impl<'a, O: Overlay> Run<'a, O> {
             Some(Ended::Query(finished)) => {
                 self.world.judge_deadline(node, op, self.patience);
                 let ok = match op.kind {
+                    OpKind::Lookup if attacked => self.named_the_honest(op, node, &finished),
+                    OpKind::Get | OpKind::FindProviders if attacked => {
+                        self.history.has_told(&self.world, (op.key, op.started), &finished.items)
+                    }
                     OpKind::Lookup => matches!(finished.reason, Reason::Complete | Reason::Enough),
                     OpKind::Put | OpKind::Provide | OpKind::Republish => !finished.receipt.stored.is_empty(),
                     OpKind::Get | OpKind::FindProviders => !finished.items.is_empty(),
@@ -179,7 +190,7 @@ impl<'a, O: Overlay> Run<'a, O> {
         };
         let took = (self.world.now() - op.started) as f64 / 1e9;
         let phase = self.phase_of(op.started);
-        self.collector.ended(phase, op.kind, result, took);
+        self.collector.ended(phase, (op.kind, attacked), result, took);
         if let OpResult::Ended { ok, requests, hops } = result {
             let happening = Happening::Ended {
                 kind: op.kind,

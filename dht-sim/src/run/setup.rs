@@ -52,6 +52,7 @@ impl<'a, O: Overlay> Run<'a, O> {
             gaps: Quantiles::lognormal(sigma),
             popularity: Zipf::new(published, scenario.workload.zipf),
             publishers: Vec::new(),
+            victim: None,
             concerned: vec![Vec::new(); scenario.faults.len()],
             targets: BTreeMap::new(),
             lookups: 0,
@@ -117,15 +118,19 @@ impl<'a, O: Overlay> Run<'a, O> {
             self.world.cue(self.at(phase.from), Cue::Phase(i as u32).write());
         }
         self.choose_publishers();
+        self.choose_victim();
         let work = &scenario.workload;
         let contents = [(Content::Value, work.values), (Content::Provider, work.providers)];
         let span = nanos(seconds_of(work.publish_over));
+        let begin = self.at(work.publish_from);
         for (content, count) in contents {
+            let attacked = self.choose_attacked(content, count);
             for number in 0..count {
                 let query = self.world.network().query(content, number);
                 let publisher = self.choices.pick(&self.publishers).copied().unwrap_or(0);
                 let key = self.history.open(query, content, number, publisher);
-                let at = self.origin + self.choices.below(span.max(1));
+                self.history.stories[key as usize].attacked = attacked.contains(&number);
+                let at = begin + self.choices.below(span.max(1));
                 self.world.cue(at, Cue::Publish(key).write());
             }
         }
@@ -192,6 +197,9 @@ impl<'a, O: Overlay> Run<'a, O> {
             Cue::Phase(_) => self.next_span(),
             Cue::FaultBegins(i) => self.begin_fault(i as usize)?,
             Cue::FaultEnds(i) => self.end_fault(i as usize)?,
+            Cue::Pester(i) => self.pester(i as usize),
+            Cue::Restart(node) => self.restart(node),
+            Cue::Flood(node) => self.flood(node),
         }
         Ok(())
     }

@@ -28,12 +28,16 @@ impl<O: Overlay> Run<'_, O> {
         Op { kind, key, started: self.world.now() }
     }
 
-    /// Somebody who is up and keeps to the rules.
+    /// Somebody who is up and keeps to the rules; where one node is to be eclipsed, that one in one case of four.
     fn somebody(&mut self) -> Option<u32> {
+        if self.victim.is_some_and(|victim| self.world.is_up(victim)) && self.choices.chance(0.25) {
+            return self.victim;
+        }
         let all = u64::from(self.world.len());
-        (0..TRIES)
-            .map(|_| self.choices.below(all) as u32)
-            .find(|node| self.world.is_up(*node) && self.world.conduct(*node).is_none())
+        (0..TRIES).map(|_| self.choices.below(all) as u32).find(|node| {
+            let honest = self.world.conduct(*node).is_none() && !self.world.is_attacker(*node);
+            self.world.is_up(*node) && honest
+        })
     }
 
     /// Publishes the next version of something.
@@ -74,17 +78,21 @@ impl<O: Overlay> Run<'_, O> {
             let key = self.popularity.rank(&mut self.choices) as u32;
             let reader = self.somebody()?;
             let story = self.history.stories.get(key as usize)?;
-            let suits = story.placed && reader != story.publisher && self.world.is_up(story.publisher);
-            (suits && self.is_reachable(reader, key)).then_some((reader, key))
+            // Where attackers take everything that is to be kept, nobody else may have it.
+            let there = story.placed || story.attacked && story.announced.0 > 0;
+            let suits = there && reader != story.publisher && self.world.is_up(story.publisher);
+            let has = |node| self.history.holders(&self.world, key).any(|(holder, _)| holder == node);
+            let asks = self.victim != Some(reader) || !has(reader);
+            (suits && asks && self.is_reachable(reader, key)).then_some((reader, key))
         });
         let Some((reader, key)) = choice else { return };
         let story = &self.history.stories[key as usize];
         let query = story.query.clone();
         let (kind, options) = match story.content {
             Content::Value => (OpKind::Get, QueryOptions::default()),
-            // The first that is found is what most callers want.
             Content::Provider => {
-                (OpKind::FindProviders, QueryOptions { limit: Some(1), ..QueryOptions::default() })
+                let limit = Some(self.scenario.workload.wanted as usize);
+                (OpKind::FindProviders, QueryOptions { limit, ..QueryOptions::default() })
             }
         };
         let op = self.op(kind, reader, key);
@@ -105,7 +113,7 @@ impl<O: Overlay> Run<'_, O> {
         let number = self.lookups;
         self.lookups += 1;
         let target = self.world.network().target(self.choices.roll());
-        if self.scenario.workload.recall {
+        if self.scenario.workload.recall || self.victim == Some(node) {
             self.targets.insert(number, target.clone());
         }
         let op = self.op(OpKind::Lookup, node, number);
@@ -114,6 +122,12 @@ impl<O: Overlay> Run<'_, O> {
 
     /// What follows when a query ended.
     pub(super) fn follow_up(&mut self, op: Op, node: u32, ok: bool, finished: &Finished<O>) {
+        if self.world.is_attacker(node) {
+            return;
+        }
+        if matches!(op.kind, OpKind::Put | OpKind::Provide) {
+            self.history.announced(self.world.now(), op.key);
+        }
         match op.kind {
             OpKind::Lookup => {
                 if let Some(target) = self.targets.remove(&op.key) {

@@ -52,6 +52,14 @@ pub enum Measure {
         /// Which operations.
         of: OpKind,
     },
+    /// The same of what an attack aims at and [`Measure::Success`] leaves out: reads of attacked keys, whatever an eclipsed
+    /// node does, memberships that attackers announce. Stricter there: a read must bring what the publisher itself wrote,
+    /// of a value the version that was announced last when it began; a lookup must name most of the truly closest honest
+    /// nodes.
+    Attacked {
+        /// Which operations.
+        of: OpKind,
+    },
     /// Median of the requests that one operation sent.
     Requests {
         /// Which operations.
@@ -97,6 +105,10 @@ pub enum Measure {
     Misplaced,
     /// Entries of tables that name a node which does not keep to the rules, at the end.
     Unruly,
+    /// Entries of the eclipsed node's table that name a node which runs and keeps to the rules, at the end.
+    HonestContacts,
+    /// Requests to an address at which somebody else lives, of all.
+    Misdirected,
     /// Requests that nobody answered in time, of all.
     Timeouts,
     /// Messages per node and second.
@@ -166,6 +178,7 @@ impl Scenario {
         let work = &self.workload;
         require(work.values <= 1 << 24, "workload.values", "at most 2^24")?;
         require(work.providers <= 1 << 24, "workload.providers", "at most 2^24")?;
+        span("workload.publish_from", work.publish_from)?;
         span("workload.publish_over", work.publish_over)?;
         rate("workload.updates", work.updates)?;
         rate("workload.reads", work.reads)?;
@@ -201,7 +214,14 @@ impl Scenario {
                 places *= 1.0 + share.max(0.0);
             }
         }
-        require(places < f64::from(1 << 24), "nodes", "fewer than 16,777,216 with all that come later")
+        require(places < f64::from(1 << 24), "nodes", "fewer than 16,777,216 with all that come later")?;
+        let attacked = self.faults.iter().any(|fault| fault.what.brings_attackers());
+        let few = !attacked || places < f64::from(1 << 21);
+        require(
+            few,
+            "nodes",
+            "fewer than 2,097,152 with all that come later, where attackers choose their ids",
+        )
     }
 
     fn validate_fault(&self, what: &super::What, field: &dyn Fn(&str) -> String) -> Result<(), Invalid> {
@@ -217,6 +237,20 @@ impl Scenario {
             What::Crowd { share, over } => {
                 require((0.0..=100.0).contains(share), &field("share"), "from 0 to 100")?;
                 span("over", *over)
+            }
+            What::Sybils { each, keys, .. } => {
+                require((1..=10_000).contains(each), &field("each"), "from 1 to 10,000")?;
+                require((1..=1000).contains(keys), &field("keys"), "from 1 to 1,000")
+            }
+            What::Spam { ids, keys, networks, over } => {
+                require((1..=1 << 20).contains(ids), &field("ids"), "from 1 to 1,048,576")?;
+                require((1..=1000).contains(keys), &field("keys"), "from 1 to 1,000")?;
+                require(networks.is_none_or(|n| n >= 1), &field("networks"), "at least 1")?;
+                span("over", *over)
+            }
+            What::Eclipse { per_bucket, restart_after, .. } => {
+                require((1..=256).contains(per_bucket), &field("per_bucket"), "from 1 to 256")?;
+                restart_after.map_or(Ok(()), |after| span("restart_after", after))
             }
             What::Crash { restart_after, .. } => span("restart_after", *restart_after),
             What::Slow { by, .. } => span("by", *by),

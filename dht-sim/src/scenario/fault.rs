@@ -23,6 +23,12 @@ pub enum Conduct {
     NameTheDead,
     /// It names those that collude with it, the nearest of them, and says to keep what it is given.
     Collude,
+    /// As `Collude`, and what it is asked for it answers with something that is believed and no good: under an attacked key
+    /// with memberships of its accomplices, or with the version of a value that it knew first.
+    Bait,
+    /// It names itself twenty times, or peers that are farther from the target than it is, or names that nobody has at the
+    /// address of one node that has nothing to do with it.
+    Mislead,
     /// As old or broken software: one answer in four cannot be read, one is empty, one names itself and the asker.
     Stumble,
 }
@@ -82,6 +88,46 @@ pub enum What {
         share: f64,
         /// How.
         conduct: Conduct,
+    },
+    /// Nodes join whose ids were chosen nearer to some keys than any honest node's. Passes, and they are gone without a word.
+    ///
+    /// Reads of the attacked keys are counted apart, from the scenario's beginning: see
+    /// [`Measure::Attacked`](super::Measure::Attacked).
+    Sybils {
+        /// So many around each key; as many as four million tries of the attacker find.
+        each: u32,
+        /// The keys: of values and of memberships so many, drawn by the seed.
+        keys: u32,
+        /// How they answer.
+        conduct: Conduct,
+    },
+    /// Nodes join whose ids were chosen for the buckets of one honest server, and nearer to it than any other. Each asks it
+    /// for itself every ten seconds. Passes, and they are gone without a word.
+    ///
+    /// The victim never churns, one operation in four of the workload is its own, and these are counted apart: see
+    /// [`Measure::Attacked`](super::Measure::Attacked) and [`Measure::HonestContacts`](super::Measure::HonestContacts).
+    Eclipse {
+        /// So many for each bucket in which honest nodes could be, and as many nearer than any honest one.
+        per_bucket: u32,
+        /// How they answer.
+        conduct: Conduct,
+        /// So many seconds later the victim's process dies; ten seconds after that it is back.
+        #[cfg_attr(feature = "serde", serde(default))]
+        restart_after: Option<f64>,
+    },
+    /// Clients come that announce themselves under some keys and have nothing. Passes: they go; what was taken from them stays
+    /// until its time is over. Reads of these keys are counted apart, as with `sybils`.
+    Spam {
+        /// How many, each with an id of its own.
+        ids: u32,
+        /// Under so many memberships, drawn by the seed. Several such faults have the same ones.
+        keys: u32,
+        /// From so few network groups (the /16 of an IPv4 address), none of which is that of somebody who truly publishes
+        /// there; `None`: from anywhere.
+        #[cfg_attr(feature = "serde", serde(default))]
+        networks: Option<u32>,
+        /// Spread over so many seconds.
+        over: f64,
     },
     /// Nodes that could be dialled no longer can: a firewall closed before them. They find out as
     /// [`recheck`](super::Population::recheck) says, and serve until then.
@@ -168,9 +214,14 @@ impl What {
             | Self::Rebind { share }
             | Self::StoreFull { share } => vec![*share],
             Self::StoreFails { share, calls } => vec![*share, *calls],
-            // A crowd may be larger than the network.
-            Self::Crowd { .. } => vec![],
+            // A crowd may be larger than the network, and attackers come in numbers.
+            Self::Crowd { .. } | Self::Sybils { .. } | Self::Eclipse { .. } | Self::Spam { .. } => vec![],
         }
+    }
+
+    /// Whether additional nodes come that do not mean well.
+    pub(crate) fn brings_attackers(&self) -> bool {
+        matches!(self, Self::Sybils { .. } | Self::Eclipse { .. } | Self::Spam { .. })
     }
 
     /// Whether it is something that ends.
@@ -199,6 +250,9 @@ impl What {
             Self::BootstrapDown => "bootstrap_down",
             Self::LyingDoors { .. } => "lying_doors",
             Self::Misbehave { .. } => "misbehave",
+            Self::Sybils { .. } => "sybils",
+            Self::Eclipse { .. } => "eclipse",
+            Self::Spam { .. } => "spam",
             Self::Rebind { .. } => "rebind",
             Self::PublishersAway => "publishers_away",
             Self::Silence { .. } => "silence",

@@ -8,6 +8,7 @@ impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, of) = match self {
             Self::Success { of } => ("success", Some(of)),
+            Self::Attacked { of } => ("attacked", Some(of)),
             Self::Requests { of } => ("requests", Some(of)),
             Self::Hops { of } => ("hops", Some(of)),
             Self::Latency { of } => ("latency", Some(of)),
@@ -23,6 +24,8 @@ impl fmt::Display for Measure {
             Self::StaleEntries => ("stale_entries", None),
             Self::Misplaced => ("misplaced", None),
             Self::Unruly => ("unruly", None),
+            Self::HonestContacts => ("honest_contacts", None),
+            Self::Misdirected => ("misdirected", None),
             Self::Timeouts => ("timeouts", None),
             Self::MessageRate => ("message_rate", None),
             Self::Violations => ("violations", None),

@@ -12,7 +12,7 @@ impl<O: Overlay> World<O> {
     pub(super) fn send(&mut self, from: u32, id: RequestId, to: &dht_core::Contact<O>, request: Request<O>) {
         self.traffic.requests += 1;
         let life = self.members[from as usize].life;
-        let Some(target) = self.network.locate(to) else {
+        let Some(target) = self.locate(to) else {
             return self.fail(from, from, life, id, Failure::Unreachable, 0);
         };
         if target as usize >= self.members.len() {
@@ -26,6 +26,12 @@ impl<O: Overlay> World<O> {
             return;
         }
         let member = &self.members[target as usize];
+        if member.contact.peer != to.peer {
+            // Somebody else lives there, and says so: by the handshake, or by the name in the answer.
+            self.traffic.misdirected += 1;
+            let wait = self.wire.latency(from, target) * 2;
+            return self.fail(from, target, life, id, Failure::WrongPeer, wait);
+        }
         if self.manners.introduces {
             let connected = self.members[from as usize].has_met(target);
             // A connection that the other side keeps carries requests both ways.
@@ -144,7 +150,7 @@ impl<O: Overlay> World<O> {
             Ok(Response::default())
         } else if self.manners.introduces && !node.is_serving() {
             Err(Failure::Unsupported)
-        } else if let Some(answer) = self.misbehave(to, &asker, &request) {
+        } else if let Some(answer) = self.misbehave(to, &node, now, &asker, &request) {
             answer
         } else {
             self.serve(&mut node, to, now, &asker, request)

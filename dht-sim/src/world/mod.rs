@@ -18,6 +18,7 @@ mod operate;
 mod packet;
 mod policy;
 mod reach;
+mod sybil;
 mod truth;
 mod warm;
 
@@ -133,6 +134,7 @@ pub(crate) struct World<O: Overlay> {
     running: BTreeMap<(u32, u32, u64), Op>,
     /// Those that act in concert, in the order of their numbers.
     gang: Vec<u32>,
+    attackers: sybil::Attackers<O>,
     /// Peers that an answer names.
     answer_size: usize,
     /// Newcomers that join.
@@ -169,6 +171,7 @@ impl<O: Overlay> World<O> {
             found: Vec::new(),
             running: BTreeMap::new(),
             gang: Vec::new(),
+            attackers: sybil::Attackers::default(),
             answer_size: 20,
             joining: BTreeMap::new(),
             lookups: Lookups::default(),
@@ -191,8 +194,8 @@ impl<O: Overlay> World<O> {
         self.now
     }
 
-    pub(crate) fn network(&self) -> &dyn Network<O> {
-        &*self.network
+    pub(crate) fn network(&self) -> &Arc<dyn Network<O>> {
+        &self.network
     }
 
     /// How many nodes there ever were.
@@ -293,9 +296,10 @@ impl<O: Overlay> World<O> {
         self.running.iter().map(|((node, ..), op)| (*node, *op)).collect()
     }
 
-    /// Operations that still run.
-    pub(crate) fn unfinished(&self) -> Vec<Op> {
-        self.running.values().chain(self.joining.values()).copied().collect()
+    /// Operations that still run, by node.
+    pub(crate) fn unfinished(&self) -> Vec<(u32, Op)> {
+        let joining = self.joining.iter().map(|(node, op)| (*node, *op));
+        self.running().into_iter().chain(joining).collect()
     }
 
     fn parts_of(&self, node: u32) -> Result<dht_protocol::Node<O>, InvalidConfig> {

@@ -37,7 +37,7 @@ impl<O: Overlay> World<O> {
 
     /// Which node a contact is.
     pub(crate) fn number_of(&self, contact: &dht_core::Contact<O>) -> Option<u32> {
-        self.network.locate(contact)
+        self.locate(contact)
     }
 
     /// What the tables of some nodes hold. Bounds are checked on the way.
@@ -58,7 +58,7 @@ impl<O: Overlay> World<O> {
             entries += len;
             min = min.min(len);
             for entry in table.iter() {
-                match self.network.locate(entry.contact).filter(|peer| self.is_up(*peer)) {
+                match self.locate(entry.contact).filter(|peer| self.is_up(*peer)) {
                     None => stale += 1,
                     Some(peer) => {
                         let role = self.role(peer);
@@ -109,8 +109,25 @@ impl<O: Overlay> World<O> {
         records
     }
 
-    /// Whether a node's store may have given a record up for want of room.
-    pub(crate) fn is_crowded(&self, i: u32) -> bool {
+    /// Checks that no store holds more under a query than it may. The own item of a node is beside the others.
+    pub(crate) fn audit_query(&mut self, query: &O::Query) {
+        let limit = self.network.memory().max_items_per_query;
+        for i in 0..self.len() {
+            let items = self.held(i, query).len();
+            if items > limit + 1 {
+                self.violate(Some(i), ViolationKind::Bound, || {
+                    format!("{items} items under one query, {limit} allowed")
+                });
+            }
+        }
+    }
+
+    /// Whether a node's store may have given a record of this query up for want of room.
+    pub(crate) fn is_crowded(&self, i: u32, query: &O::Query) -> bool {
+        let most = self.network.memory().max_items_per_query;
+        if !O::corrects(query) && self.held(i, query).len() >= most {
+            return true;
+        }
         let memory = self.network.memory();
         let limit = self.stores.max_records.unwrap_or(memory.max_records);
         let Some(store) = &self.members[i as usize].store else { return false };

@@ -27,7 +27,7 @@ impl<O: Overlay> World<O> {
         }
     }
 
-    fn acquaint(&mut self, i: u32, peers: &[u32]) {
+    pub(super) fn acquaint(&mut self, i: u32, peers: &[u32]) {
         let now = self.clock(i);
         let Some(mut node) = self.members[i as usize].node.take() else { return };
         for peer in peers {

@@ -1,6 +1,7 @@
 //! Whole networks, small enough for a debug build.
 #![allow(clippy::unwrap_used)]
 
+mod attacks;
 mod determinism;
 mod faults;
 #[cfg(feature = "serde")]
