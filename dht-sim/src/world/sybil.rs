@@ -218,3 +218,65 @@ impl<O: Overlay> World<O> {
         (!table.is_empty()).then(|| honest.count() as f64 / table.len() as f64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        dice::mix,
+        network::{Compact, CompactNetwork, IpfsNetwork, Network, Point},
+        world::Settings,
+    };
+
+    fn world<O: Overlay>(network: impl Network<O> + 'static) -> World<O> {
+        let mut world = World::new(Arc::new(network), Settings::default());
+        for _ in 0..100 {
+            let i = world.place(Role { serves: true, nat: false });
+            world.start_node(i).unwrap();
+        }
+        world
+    }
+
+    #[test]
+    fn ids_around_keys_are_nearer_than_any_honest_one() {
+        let mut world = world::<Compact>(CompactNetwork::default());
+        let keys = [1u64 << 40, 1 << 41].map(|key| Point(mix(key)));
+        let found = world.grind_around(&keys, 30);
+        for (key, numbers) in keys.iter().zip(&found) {
+            let nearest = (0..100).map(|i| key.distance(&world.network.contact(i).key())).min().unwrap();
+            assert_eq!(numbers.len(), 30);
+            assert!(numbers.iter().all(|n| key.distance(&world.network.contact(*n).key()) < nearest));
+        }
+        let attacker = world.place_attacker(found[0][0], Role::default());
+        assert_eq!((attacker, world.number(attacker)), (100, found[0][0]));
+        assert_eq!(world.locate(&world.members[100].contact), Some(100));
+        assert!(world.is_attacker(100) && world.is_false(found[0][0]) && !world.is_attacker(5));
+    }
+
+    #[test]
+    fn every_bucket_of_a_victim_has_its_ids() {
+        let mut world = world::<Compact>(CompactNetwork::default());
+        let own = world.members[7].contact.key();
+        let mut shared = [0; 64];
+        let found = world.grind_into_buckets(7, 5);
+        for number in &found {
+            shared[own.common_prefix_len(&world.network.contact(*number).key()) as usize] += 1;
+        }
+        assert!(shared[..6].iter().all(|count| *count >= 5), "{shared:?}");
+        assert_eq!(found.len(), 8 * 5, "seven buckets, and those that are nearest");
+    }
+
+    #[test]
+    fn few_networks_are_few_and_not_those_of_others() {
+        let mut world = world(IpfsNetwork::new().unwrap());
+        let network = world.network.clone();
+        let item = |number| network.item(crate::network::Content::Provider, 0, number, 1, Default::default());
+        let found = world.grind_in_networks(50, Some(3), &[1, 2], item);
+        let group = |number: u32| dht_ipfs::Ipfs::item_group(&item(number));
+        let groups: BTreeSet<_> = found.iter().map(|number| group(*number)).collect();
+        assert_eq!((found.len(), groups.len()), (50, 3));
+        assert!(!groups.contains(&group(1)) && !groups.contains(&group(2)));
+    }
+}
