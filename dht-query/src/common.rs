@@ -32,23 +32,25 @@ impl<O: Overlay> Common<O> {
         self.rtt.overdue_after(self.config.min_timeout, self.config.request_timeout)
     }
 
-    fn given_up_after(&self) -> Duration {
-        self.rtt.given_up_after(self.config.min_timeout, self.config.request_timeout)
+    fn given_up_after(&self, patience: u32) -> Duration {
+        self.rtt.given_up_after(patience, self.config.min_timeout, self.config.request_timeout)
     }
 
-    /// When the request of a lookup, sent now, stops to matter step by step.
-    pub(crate) fn times_in_lookup(&self, now: Mono) -> Times {
+    /// When the request of a lookup, sent now, stops to matter step by step. Whoever looks for peers gives one up later: the
+    /// result is wrong without it, while another of the k nearest has the items as well.
+    pub(crate) fn times_in_lookup(&self, now: Mono, hasty: bool) -> Times {
+        let given_up = self.given_up_after(if hasty { 1 } else { 2 });
         let when = |after: Duration| self.config.hedge.then(|| now + after);
         Times {
             overdue: when(self.overdue_after()),
-            given_up: when(self.given_up_after()),
+            given_up: when(given_up),
             deadline: now + self.config.request_timeout,
         }
     }
 
     /// When a request that has no substitute, sent now for the `attempt`th time, is to be repeated, and fails.
     pub(crate) fn times_alone(&mut self, now: Mono, attempt: u32, deadline: Mono) -> Times {
-        let patience = self.given_up_after().saturating_mul(2);
+        let patience = self.given_up_after(1).saturating_mul(2);
         let spacing = backoff::delay(&self.config, attempt.saturating_sub(1), self.draws.next_u64());
         let given_up = self.config.hedge.then(|| now + patience.max(spacing));
         Times { overdue: None, given_up, deadline }

@@ -103,9 +103,11 @@ impl RttEstimate {
         usual.clamp(floor, ceiling)
     }
 
-    /// After this a request is given up; never before it is overdue.
-    pub(crate) fn given_up_after(&self, floor: Duration, ceiling: Duration) -> Duration {
-        let usual = self.smoothed.map_or(INITIAL * 2, |mean| (mean * 2).max(mean + self.deviation * 8));
+    /// After this, or after so many times this, a request is given up; never before it is overdue. Before the first answer
+    /// nothing is known that patience could be measured by.
+    pub(crate) fn given_up_after(&self, patience: u32, floor: Duration, ceiling: Duration) -> Duration {
+        let usual = |mean: Duration| (mean * 2).max(mean + self.deviation * 8).saturating_mul(patience);
+        let usual = self.smoothed.map_or(INITIAL * 2, usual);
         usual.clamp(floor, ceiling)
     }
 }
@@ -122,7 +124,7 @@ mod tests {
         let (mut late, mut n) = ([0.0; 2], 0.0);
         for rtt in samples {
             late[0] += f64::from(u8::from(rtt > estimate.overdue_after(FLOOR, CEILING)));
-            late[1] += f64::from(u8::from(rtt > estimate.given_up_after(FLOOR, CEILING)));
+            late[1] += f64::from(u8::from(rtt > estimate.given_up_after(1, FLOOR, CEILING)));
             n += 1.0;
             estimate.sample(rtt);
         }
@@ -150,7 +152,7 @@ mod tests {
         let [overdue, given_up] =
             run(heavy(0.5, 1).take(20_000).map(|x| Duration::from_secs_f64(x * 0.3)), &mut estimate);
         assert!(overdue < 0.15 && given_up < 0.005, "{overdue} {given_up}");
-        assert!(estimate.given_up_after(FLOOR, CEILING) < Duration::from_millis(2500));
+        assert!(estimate.given_up_after(1, FLOOR, CEILING) < Duration::from_millis(2500));
     }
 
     #[test]
@@ -165,7 +167,7 @@ mod tests {
                 }),
                 &mut estimate,
             );
-            assert!(estimate.given_up_after(FLOOR, CEILING) < Duration::from_millis(500));
+            assert!(estimate.given_up_after(1, FLOOR, CEILING) < Duration::from_millis(500));
         }
     }
 
@@ -174,7 +176,7 @@ mod tests {
         let mut estimate = RttEstimate::default();
         run(std::iter::repeat_n(Duration::from_millis(50), 200), &mut estimate);
         assert_eq!(estimate.overdue_after(FLOOR, CEILING).as_millis(), 75);
-        assert_eq!(estimate.given_up_after(FLOOR, CEILING).as_millis(), 100);
+        assert_eq!(estimate.given_up_after(1, FLOOR, CEILING).as_millis(), 100);
         run(std::iter::repeat_n(Duration::from_millis(700), 40), &mut estimate);
         assert!(estimate.overdue_after(FLOOR, CEILING) > Duration::from_millis(700));
     }

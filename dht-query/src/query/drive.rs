@@ -90,7 +90,8 @@ impl<O: Overlay> Query<O> {
             Goal::Store { query, .. } if O::TICKETED => Request::Get { query: query.clone() },
             _ => Request::FindNode { target: self.target.clone() },
         };
-        let (id, times) = (common.requests.name(), common.times_in_lookup(now));
+        let (id, times) =
+            (common.requests.name(), common.times_in_lookup(now, matches!(self.goal, Goal::Fetch(_))));
         self.running.insert(id, Task::Ask { path });
         self.requests += 1;
         let peer = self.trace.then(|| to.peer.clone());
