@@ -1,5 +1,7 @@
 //! The pool of queries: what the node calls, and the one outlet.
 
+mod alarms;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -14,7 +16,7 @@ use crate::{
     Config, Filter, Judge, Output, QueryId, QueryOptions, Reason, StartError, Statistics,
     common::Common,
     gather::Gather,
-    inflight::{Alarm, Owner, Requests},
+    inflight::{Owner, Requests},
     lone::Lone,
     query::{Driven, Goal, Query},
     rtt::RttEstimate,
@@ -341,44 +343,6 @@ impl<O: Overlay> Queries<O> {
             Driven::Over(reason) => {
                 if let Some(query) = self.remove(id) {
                     query.finish(now, reason, &mut self.common);
-                }
-            }
-        }
-    }
-
-    fn alarm(&mut self, now: Now, id: RequestId, alarm: Alarm) {
-        if alarm == Alarm::Deadline {
-            self.common.out.push_back(Output::Forget(id));
-            return self.on_failure(now, id, Failure::Timeout);
-        }
-        let Some(request) = self.common.requests.get(id) else { return };
-        let (owner, peer) = (request.owner, request.to.peer.clone());
-        if alarm == Alarm::GivenUp && request.has_substitutes() {
-            self.common.rtt.silent(true);
-        }
-        match owner {
-            Owner::Query(query) => {
-                if let Some(query) = self.queries.get_mut(&query) {
-                    query.alarm(now.mono, id, &peer, alarm, &mut self.common);
-                }
-                self.drive(now.mono, query);
-            }
-            Owner::Lone(lone) => {
-                if let Some(lone) = self.lone.get_mut(&lone) {
-                    lone.alarm(now.mono, alarm, &mut self.common);
-                }
-            }
-            Owner::Nobody => {}
-        }
-    }
-
-    fn wake(&mut self, now: Mono, at: Mono, wake: Wake) {
-        match wake {
-            Wake::Query(id) => self.drive(now, id),
-            Wake::Lone(id) => {
-                self.wakes.remove(&(at, wake));
-                if let Some(lone) = self.lone.get_mut(&id) {
-                    lone.again(now, &mut self.common);
                 }
             }
         }
