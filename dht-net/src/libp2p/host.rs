@@ -104,7 +104,7 @@ pub(super) struct Host<O: HostOverlay, C: StreamCodec<O>> {
     hub: Arc<Hub<O, C>>,
     listening: Listening,
     local: O::Addr,
-    reachable: bool,
+    reachable: Option<bool>,
 }
 
 impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
@@ -136,7 +136,7 @@ impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
             .with_smart_dial();
         let mut swarm = Swarm::new(transport, parts, keypair.public().to_peer_id(), options);
         config.announce.iter().for_each(|addr| swarm.add_external_address(addr.clone()));
-        Ok(Self { swarm, hub, listening: Listening::default(), local: O::Addr::default(), reachable: false })
+        Ok(Self { swarm, hub, listening: Listening::default(), local: O::Addr::default(), reachable: None })
     }
 
     pub(super) fn listening(&self) -> Listening {
@@ -216,8 +216,8 @@ impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
                 self.tell_local().await;
                 let announced = &self.hub.config.announce;
                 let reachable = self.swarm.external_addresses().any(|addr| !announced.contains(addr));
-                if reachable != self.reachable {
-                    self.reachable = reachable;
+                if self.reachable != Some(reachable) {
+                    self.reachable = Some(reachable);
                     self.hub.report(Incoming::Reachable(reachable)).await;
                 }
             }

@@ -17,7 +17,7 @@ const OBSERVERS: usize = 4;
 const MAX_TESTED: usize = 16;
 /// Addresses that were named and are not tested yet.
 const MAX_NAMED: usize = 64;
-/// Dial-backs that may fail before a confirmed address is given up.
+/// Dial-backs in a row that fail until an address is given up, confirmed before or not.
 const MAX_FAILURES: u8 = 2;
 
 /// An address that is tested.
@@ -84,15 +84,17 @@ impl Reach {
         news
     }
 
-    /// A dial-back to the address failed; whether a confirmed address is given up by that.
+    /// A dial-back to the address failed; whether that tells something: a confirmed address is given up, or the last one
+    /// that was under test, so that none is left.
     pub(super) fn fail(&mut self, addr: &Multiaddr) -> bool {
         let Some(tested) = self.tested.get_mut(addr) else { return false };
         tested.failures = tested.failures.saturating_add(1);
-        let given_up = tested.proof.is_some() && tested.failures >= MAX_FAILURES;
-        if given_up {
-            self.tested.remove(addr);
+        if tested.failures < MAX_FAILURES {
+            return false;
         }
-        given_up
+        let confirmed = tested.proof.is_some();
+        self.tested.remove(addr);
+        confirmed || self.tested.is_empty()
     }
 
     /// Somebody from outside connected to `local`.
@@ -106,11 +108,12 @@ impl Reach {
         }
     }
 
-    /// What is to be tested anew: confirmed addresses without fresh proof. Tests that led to nothing are dropped.
+    /// What is to be tested anew: confirmed addresses without fresh proof, and others after a failure, since one proves
+    /// little. Tests that led to nothing are dropped.
     pub(super) fn recheck(&mut self, now: Instant) -> Vec<Multiaddr> {
-        self.tested.retain(|_, tested| tested.proof.is_some());
+        self.tested.retain(|_, tested| tested.proof.is_some() || tested.failures > 0);
         let stale = |tested: &Tested| {
-            tested.proof.is_some_and(|proof| now.saturating_duration_since(proof) >= self.recheck)
+            tested.proof.is_none_or(|proof| now.saturating_duration_since(proof) >= self.recheck)
         };
         self.tested.iter().filter(|(_, tested)| stale(tested)).map(|(addr, _)| addr.clone()).collect()
     }
@@ -169,6 +172,19 @@ mod tests {
             "while none can be tested"
         );
         assert!(reach.recheck(now).is_empty() && reach.tested.is_empty(), "failed tests make room");
+    }
+
+    #[test]
+    fn an_address_that_was_never_reached_is_given_up_by_the_second_failure() {
+        let now = Instant::now();
+        let mut reach = Reach::new(Scope::Any, HOUR);
+        let [a, b] = [addr("/ip4/1.1.1.1/tcp/1"), addr("/ip4/1.1.1.1/udp/1/quic-v1")];
+        assert!(reach.observe(&a, from(1), now) && reach.observe(&b, from(1), now));
+        assert!(!reach.fail(&a) && !reach.fail(&b));
+        assert_eq!(reach.recheck(now), [a.clone(), b.clone()], "one failure proves little");
+        assert!(!reach.fail(&a), "the other one is still under test");
+        assert!(reach.fail(&b), "none is left");
+        assert!(reach.tested.is_empty() && reach.observe(&a, from(1), now), "it may be tested another time");
     }
 
     #[test]
