@@ -149,12 +149,13 @@ fn operations(text: &mut String, outcome: &Outcome) {
     let head = ["operation", "started", "success", "p50 s", "p99 s", "requests", "hops"];
     let [operation, started, success, p50, p99, requests, hops] = head;
     let _ =
-        writeln!(text, "{operation:<15} {started:>9} {success:>9} {p50:>9} {p99:>9} {requests:>9} {hops:>6}");
-    for ops in &outcome.total.operations {
+        writeln!(text, "{operation:<24} {started:>9} {success:>9} {p50:>9} {p99:>9} {requests:>9} {hops:>6}");
+    let ordinary = outcome.total.operations.iter().map(|ops| (ops, ""));
+    for (ops, aim) in ordinary.chain(outcome.total.attacked.iter().map(|ops| (ops, ", attacked"))) {
         let _ = writeln!(
             text,
-            "{:<15} {:>9} {:>9} {:>9.3} {:>9.3} {:>9.1} {:>6.1}",
-            ops.kind.name(),
+            "{:<24} {:>9} {:>9} {:>9.3} {:>9.3} {:>9.1} {:>6.1}",
+            format!("{}{aim}", ops.kind.name()),
             ops.started,
             number(ops.success()),
             ops.latency.p50,

@@ -1,10 +1,8 @@
 //! Line B8: what an exact lookup costs in requests, on one frozen graph.
 //!
-//! The peers' rules run as counting models, written from their published sources: neither implementation can be fed
-//! answers without a network. Of the rule of Go both counts are shown. When its `beta` nearest have answered, it cancels
-//! what is under way and asks everybody of the `k` nearest who has not answered, those included whom it was just waiting
-//! for. Those requests were sent, and most were served; they count as requests. Whoever counts each peer once gets the
-//! other figure.
+//! The peers' rules are the machines that the simulator runs them with: neither implementation can be fed answers without a
+//! network. Of the rule of Go both counts are shown. When its `beta` nearest have answered and those under way too, it
+//! asks everybody of the `k` nearest who was not reached by then; whoever counts each peer once gets the other figure.
 
 #[path = "../../../dht-query/tests/network/graph.rs"]
 #[allow(missing_docs, dead_code, reason = "the graph of dht-query's own tests, of which a part is used here")]
@@ -27,8 +25,8 @@ pub fn run(args: &Args) {
     let lookups = args.size(1_000, PER_NODE);
     for fetch in [false, true] {
         let task = if fetch { "get, the 20 nearest hold it" } else { "closest 20, exact" };
-        let rust = Model::Rust { parallelism: 3 };
-        let go = Model::Go { alpha: 10, beta: 3 };
+        let rust = Model::Rust;
+        let go = Model::Go;
         // Each round makes other lookups, all contenders the same ones.
         let rounds = |run: &dyn Fn(u64) -> Vec<Cost>| -> Vec<Vec<Cost>> {
             (0..args.rounds() as u64).map(run).collect()
