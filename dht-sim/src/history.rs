@@ -219,10 +219,12 @@ impl<O: Overlay> History<O> {
         let before = self.seen.get(&(reader, key)).copied().unwrap_or(0);
         // Whoever sits around a key decides what readers see of it: that too is measured.
         if newest > 0 && newest < before && !self.stories[key as usize].attacked {
+            let dark = |node| world.was_dark(node, started);
             let could = |(holder, version): (u32, u32)| {
-                version >= before && !world.is_cut(reader, holder) && !world.is_cut(holder, reader)
+                let cut = world.is_cut(reader, holder) || world.is_cut(holder, reader);
+                version >= before && !cut && !dark(holder)
             };
-            if self.holders(world, key).filter(|hold| could(*hold)).count() > self.many {
+            if !dark(reader) && self.holders(world, key).filter(|hold| could(*hold)).count() > self.many {
                 world.violate(Some(reader), ViolationKind::Regressed, || {
                     format!("key {key}: version {newest} after {before}")
                 });

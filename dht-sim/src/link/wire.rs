@@ -23,6 +23,8 @@ struct Line {
     bad: bool,
     /// When that changes.
     until: u64,
+    /// When the last bad time ends or has ended.
+    bad_until: u64,
 }
 
 /// Retransmissions of a stream wait at least this long.
@@ -109,6 +111,11 @@ impl Wire {
             || self.one_way.0 > 0.0 && unit(hash(self.one_way.1, pair, 5)) < self.one_way.0
     }
 
+    /// Whether a node's line was bad at some time after this, as far as what was sent over it has told.
+    pub(crate) fn was_bad(&self, node: u32, since: u64) -> bool {
+        self.lines.get(node as usize).is_some_and(|line| line.bad_until > since)
+    }
+
     /// One way, without jitter.
     pub(crate) fn latency(&self, from: u32, to: u32) -> u64 {
         self.latencies.between(from, to)
@@ -167,6 +174,9 @@ impl Wire {
             line.bad = !line.bad;
             let mean = if line.bad { burst.lasts } else { burst.every };
             line.until = line.until.saturating_add(nanos(self.dice.wait(seconds_of(mean))).max(1));
+            if line.bad {
+                line.bad_until = line.until;
+            }
         }
         line.bad && self.dice.chance(burst.loss)
     }
@@ -246,6 +256,9 @@ mod tests {
         let changes = lost.windows(2).filter(|pair| pair[0] != pair[1]).count();
         assert!((0.15..0.23).contains(&share), "two lines, each bad a tenth of the time: {share}");
         assert!(changes < 1000, "{changes}");
+        let last = lost.iter().rposition(|lost| *lost).unwrap() as u64 * 100 * MS;
+        assert!((wire.was_bad(1, last) || wire.was_bad(2, last)) && !wire.was_bad(3, 0));
+        assert!(!wire.was_bad(1, u64::MAX) && !wire.was_bad(2, u64::MAX));
     }
 
     #[test]

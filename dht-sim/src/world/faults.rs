@@ -91,6 +91,11 @@ impl<O: Overlay> World<O> {
         self.wire.is_cut(from, to)
     }
 
+    /// Whether a node's own line let nothing through at some time after this.
+    pub(crate) fn was_dark(&self, node: u32, since: u64) -> bool {
+        self.wire.was_bad(node, since)
+    }
+
     /// The node refreshes its table now, and by itself from now on.
     pub(crate) fn refresh(&mut self, i: u32) {
         let now = self.clock(i);
