@@ -32,14 +32,14 @@ impl<O: Overlay> Common<O> {
         self.rtt.overdue_after(self.config.min_timeout, self.config.request_timeout)
     }
 
-    fn given_up_after(&self, patience: u32) -> Duration {
-        self.rtt.given_up_after(patience, self.config.min_timeout, self.config.request_timeout)
+    fn given_up_after(&self, patient: bool) -> Duration {
+        self.rtt.given_up_after(patient, self.config.min_timeout, self.config.request_timeout)
     }
 
     /// When the request of a lookup, sent now, stops to matter step by step. Whoever looks for peers gives one up later: the
     /// result is wrong without it, while another of the k nearest has the items as well.
     pub(crate) fn times_in_lookup(&self, now: Mono, hasty: bool) -> Times {
-        let given_up = self.given_up_after(if hasty { 1 } else { 2 });
+        let given_up = self.given_up_after(!hasty);
         let when = |after: Duration| self.config.hedge.then(|| now + after);
         Times {
             overdue: when(self.overdue_after()),
@@ -50,7 +50,7 @@ impl<O: Overlay> Common<O> {
 
     /// When a request that has no substitute, sent now for the `attempt`th time, is to be repeated, and fails.
     pub(crate) fn times_alone(&mut self, now: Mono, attempt: u32, deadline: Mono) -> Times {
-        let patience = self.given_up_after(1).saturating_mul(2);
+        let patience = self.given_up_after(false).saturating_mul(2);
         let spacing = backoff::delay(&self.config, attempt.saturating_sub(1), self.draws.next_u64());
         let given_up = self.config.hedge.then(|| now + patience.max(spacing));
         Times { overdue: None, given_up, deadline }

@@ -103,10 +103,13 @@ impl RttEstimate {
         usual.clamp(floor, ceiling)
     }
 
-    /// After this, or after so many times this, a request is given up; never before it is overdue. Before the first answer
-    /// nothing is known that patience could be measured by.
-    pub(crate) fn given_up_after(&self, patience: u32, floor: Duration, ceiling: Duration) -> Duration {
-        let usual = |mean: Duration| (mean * 2).max(mean + self.deviation * 8).saturating_mul(patience);
+    /// After this a request is given up, or after half as long again by whoever is `patient`; never before it is overdue.
+    /// Before the first answer nothing is known that patience could be measured by.
+    pub(crate) fn given_up_after(&self, patient: bool, floor: Duration, ceiling: Duration) -> Duration {
+        let usual = |mean: Duration| {
+            let usual = (mean * 2).max(mean + self.deviation * 8);
+            if patient { usual * 3 / 2 } else { usual }
+        };
         let usual = self.smoothed.map_or(INITIAL * 2, usual);
         usual.clamp(floor, ceiling)
     }
@@ -124,7 +127,7 @@ mod tests {
         let (mut late, mut n) = ([0.0; 2], 0.0);
         for rtt in samples {
             late[0] += f64::from(u8::from(rtt > estimate.overdue_after(FLOOR, CEILING)));
-            late[1] += f64::from(u8::from(rtt > estimate.given_up_after(1, FLOOR, CEILING)));
+            late[1] += f64::from(u8::from(rtt > estimate.given_up_after(false, FLOOR, CEILING)));
             n += 1.0;
             estimate.sample(rtt);
         }
@@ -152,7 +155,7 @@ mod tests {
         let [overdue, given_up] =
             run(heavy(0.5, 1).take(20_000).map(|x| Duration::from_secs_f64(x * 0.3)), &mut estimate);
         assert!(overdue < 0.15 && given_up < 0.005, "{overdue} {given_up}");
-        assert!(estimate.given_up_after(1, FLOOR, CEILING) < Duration::from_millis(2500));
+        assert!(estimate.given_up_after(false, FLOOR, CEILING) < Duration::from_millis(2500));
     }
 
     #[test]
@@ -167,7 +170,7 @@ mod tests {
                 }),
                 &mut estimate,
             );
-            assert!(estimate.given_up_after(1, FLOOR, CEILING) < Duration::from_millis(500));
+            assert!(estimate.given_up_after(false, FLOOR, CEILING) < Duration::from_millis(500));
         }
     }
 
@@ -176,7 +179,7 @@ mod tests {
         let mut estimate = RttEstimate::default();
         run(std::iter::repeat_n(Duration::from_millis(50), 200), &mut estimate);
         assert_eq!(estimate.overdue_after(FLOOR, CEILING).as_millis(), 75);
-        assert_eq!(estimate.given_up_after(1, FLOOR, CEILING).as_millis(), 100);
+        assert_eq!(estimate.given_up_after(false, FLOOR, CEILING).as_millis(), 100);
         run(std::iter::repeat_n(Duration::from_millis(700), 40), &mut estimate);
         assert!(estimate.overdue_after(FLOOR, CEILING) > Duration::from_millis(700));
     }
