@@ -306,6 +306,11 @@ impl<O: Overlay> Goal<O> {
             Self::Store { .. } => OperationKind::Store,
         }
     }
+
+    /// Whether it looks for items, which any of the k nearest may have, and not for peers, of whom each counts.
+    fn is_hasty(&self) -> bool {
+        matches!(self, Self::Fetch(_))
+    }
 }
 
 fn distance<O: Overlay>(key: &O::Key, contact: &Contact<O>) -> DistanceOf<O> {

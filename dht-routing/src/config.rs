@@ -29,7 +29,8 @@ pub struct Config {
     pub check_timeout: Duration,
     /// Whether the table refreshes and repairs itself. Default on.
     pub auto_refresh: bool,
-    /// How often the table is refreshed, and how long a bucket may go without a lookup. Default 10 min.
+    /// How often the table is refreshed, and how long a bucket with room may go without a lookup.
+    /// Default 10 min.
     pub refresh_interval: Duration,
     /// The longest common prefix that is refreshed, at most 15 (targets of longer ones cannot be found). Default 15.
     pub max_refresh_prefix: u32,

@@ -1,5 +1,6 @@
 //! One refresh: silent peers are checked, then the own key is looked up, then one key in each bucket that has room and
-//! that this did not cover. It decides what comes next and keeps the score; sending, evicting and the calendar are not its business.
+//! that this did not cover. It decides what comes next and keeps the score; sending, evicting and the calendar are not
+//! its business.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -142,14 +143,15 @@ impl<O: Overlay> Refresh<O> {
     /// The neighbourhood rule: the lookup of the own key asks the k nearest. Where a prefix and all beyond it have fewer
     /// than k peers together, it has met every one of them, and another lookup there would meet them again. On a network
     /// of a thousand nodes these are four prefixes of ten.
-    fn cover(&mut self, found: usize, k: usize, table: &Table<O>) {
+    fn cover(&mut self, found: usize, table: &Table<O>) {
+        let k = table.k();
         if !self.forced && found >= k.min(table.len()) {
             self.end = self.end.min(table.first_with_fewer(k));
         }
     }
 
-    /// The lookup ended; `found` peers answered, of the `k` nearest that it was for.
-    pub(crate) fn looked_up(&mut self, found: usize, k: usize, table: &Table<O>) {
+    /// The lookup ended; `found` peers answered.
+    pub(crate) fn looked_up(&mut self, found: usize, table: &Table<O>) {
         self.looking = false;
         self.report.fruitless += usize::from(found == 0);
         if std::mem::take(&mut self.outdated) {
@@ -157,7 +159,7 @@ impl<O: Overlay> Refresh<O> {
         }
         match self.step {
             Step::Check | Step::Own => {
-                self.cover(found, k, table);
+                self.cover(found, table);
                 self.step = Step::Prefix(0);
             }
             Step::Prefix(prefix) => self.leave(prefix, table),

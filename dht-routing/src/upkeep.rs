@@ -22,9 +22,10 @@ impl<O: Overlay> Routing<O> {
         self.out.pop_front().unwrap_or_else(|| Action::Wait(self.alarm()))
     }
 
-    /// Refreshes the table: silent peers and a few of the lost ones are checked, then the own key is looked up, then a key in each bucket that is not
-    /// full, was idle for the interval and was not met whole by the first lookup, or in every bucket when `forced`. A refresh that runs already is joined, unless only this
-    /// one is forced: then it runs next. [`Event::Refreshed`] carries the id in every case, an empty table included.
+    /// Refreshes the table: silent peers and a few of the lost ones are checked, then the own key is looked up, then a key
+    /// in each bucket that is not full, was idle for the interval and was not met whole by the first lookup, or in every
+    /// bucket when `forced`. A refresh that runs already is joined, unless only this one is forced: then it runs next.
+    /// [`Event::Refreshed`] carries the id in every case, an empty table included.
     pub fn refresh(&mut self, now: Now, forced: bool) -> RefreshId {
         self.request_refresh(now.mono, forced)
     }
@@ -63,7 +64,7 @@ impl<O: Overlay> Routing<O> {
             Purpose::Refresh(prefix) => {
                 self.bucket_looked_up(now.mono, prefix, found);
                 if let Some(refresh) = &mut self.refresh {
-                    refresh.looked_up(found, self.config.k, &self.table);
+                    refresh.looked_up(found, &self.table);
                 }
             }
             Purpose::Bootstrap(of, number, prefix) => {

@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(required_unless_present = "list")]
     file: Option<PathBuf>,
     /// List the scenarios that come with the program
-    #[arg(long, conflicts_with = "file")]
+    #[arg(long, conflicts_with_all = ["file", "nodes", "seed", "seeds", "report", "events", "trace"])]
     list: bool,
     /// Nodes at the start, instead of what the file says
     #[arg(long, value_name = "N")]

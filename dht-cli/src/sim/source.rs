@@ -1,9 +1,6 @@
 //! Where a scenario is read from: a file, or what comes with the program.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use anyhow::Context;
 use dht_sim::Scenario;
@@ -21,14 +18,20 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Scenario> {
             let (shown, length) = (path.display(), file.len());
             return Err(usage(format!("{shown}: {length} bytes are no scenario, {MAX_FILE} are allowed")));
         }
-        Ok(_) => fs::read_to_string(path).with_context(|| cannot(path))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => match shipped(path) {
             Some(text) => text.to_owned(),
-            None => return Err(error).with_context(|| cannot(path)),
+            None => {
+                let none = "no scenario of that name comes with the program (see `dht sim --list`)";
+                return Err(error).with_context(|| format!("{}, and {none}", cannot(path)));
+            }
         },
-        Err(error) => return Err(error).with_context(|| cannot(path)),
+        _ => fs::read_to_string(path).with_context(|| cannot(path))?,
     };
-    toml::from_str(&text).map_err(|error| {
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> anyhow::Result<Scenario> {
+    toml::from_str(text).map_err(|error| {
         let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(""));
         let line = before.matches('\n').count() + 1;
         usage(format!("{}:{line}: {}", path.display(), error.message().trim()))
@@ -36,10 +39,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Scenario> {
 }
 
 fn cannot(path: &Path) -> String {
-    format!(
-        "cannot read `{}`, and no scenario of that name comes with the program (see `dht sim --list`)",
-        path.display()
-    )
+    format!("cannot read `{}`", path.display())
 }
 
 fn shipped(path: &Path) -> Option<&'static str> {
@@ -51,9 +51,6 @@ fn shipped(path: &Path) -> Option<&'static str> {
 
 /// The scenarios that come with the program: the name to run each by, and what it calls itself.
 pub(super) fn list() -> anyhow::Result<Vec<(&'static str, String)>> {
-    let mut all = Vec::new();
-    for (name, _) in dht_sim::shipped() {
-        all.push((name, read(&PathBuf::from(name))?.name));
-    }
-    Ok(all)
+    let titled = |(name, text)| Ok((name, parse(Path::new(name), text)?.name));
+    dht_sim::shipped().into_iter().map(titled).collect()
 }

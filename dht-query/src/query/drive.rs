@@ -31,11 +31,11 @@ impl<O: Overlay> Query<O> {
         }
         let stores = matches!(self.goal, Goal::Store { .. });
         loop {
-            let wants = match &self.goal {
-                Goal::Fetch(gather) => Wants { limit: gather.missing(), hasty: true, ..Wants::default() },
-                _ => Wants::default(),
+            let limit = match &self.goal {
+                Goal::Fetch(gather) => gather.missing(),
+                _ => usize::MAX,
             };
-            let wants = Wants { silence: common.rtt.silence(), ..wants };
+            let wants = Wants { limit, hasty: self.goal.is_hasty(), silence: common.rtt.silence() };
             let cut = stores && now >= self.lookup_until;
             let step = match cut {
                 true => paths::Step::Done,
@@ -90,8 +90,7 @@ impl<O: Overlay> Query<O> {
             Goal::Store { query, .. } if O::TICKETED => Request::Get { query: query.clone() },
             _ => Request::FindNode { target: self.target.clone() },
         };
-        let (id, times) =
-            (common.requests.name(), common.times_in_lookup(now, matches!(self.goal, Goal::Fetch(_))));
+        let (id, times) = (common.requests.name(), common.times_in_lookup(now, self.goal.is_hasty()));
         self.running.insert(id, Task::Ask { path });
         self.requests += 1;
         let peer = self.trace.then(|| to.peer.clone());

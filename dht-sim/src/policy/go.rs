@@ -2,8 +2,8 @@
 //! follow-up to the rest of the k nearest.
 //!
 //! What is under way when the walk ends is waited for and teaches the lookup nothing; who had not answered by the end of
-//! the walk is asked again by the follow-up. Left out: dials, which the end of the walk cancels, and the records that a read sends
-//! to holders of older ones.
+//! the walk is asked again by the follow-up. Left out: dials, which the end of the walk cancels, and the records that a
+//! read sends to holders of older ones.
 
 use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 //! until the k nearest have answered, k of them while answers bring nobody nearer; and the same on paths that share no peer.
 //!
 //! Its own timeout for a peer is left out: it is as long as the one after which whoever drives a lookup reports a
-//! request as failed. Where a path waits it out for a peer whose answer came when the path that had asked was over, the peer is passed
-//! over at once instead.
+//! request as failed. Where a path waits it out for a peer whose answer came when the path that had asked was over, the
+//! peer is passed over at once instead.
 
 use std::collections::BTreeMap;
 
