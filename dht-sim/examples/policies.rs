@@ -3,23 +3,16 @@
 //! `cargo run --release -p dht-sim --features serde --example policies -- dht-sim/scenarios/a1-colluders.toml --seeds 3`. The
 //! scenario's own expectations are those of the shipped rule and are not judged; violations are.
 
-use std::{
-    error::Error,
-    process::ExitCode,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{error::Error, process::ExitCode};
 
 use dht_sim::{OpKind, Outcome, PhaseOutcome, Policy, Scenario, Workload};
+use rayon::prelude::*;
 
 const POLICIES: [Policy; 4] = [Policy::Shipped, Policy::Go, Policy::Rust, Policy::RustDisjoint];
 
 struct Options {
     scenario: Scenario,
-    seeds: u64,
+    seeds: u32,
 }
 
 fn options() -> Result<Options, Box<dyn Error>> {
@@ -41,24 +34,15 @@ fn options() -> Result<Options, Box<dyn Error>> {
 }
 
 fn all(options: &Options) -> Vec<(Policy, Outcome)> {
-    let jobs: Vec<(Policy, u64)> =
+    let jobs: Vec<(Policy, u32)> =
         POLICIES.iter().flat_map(|policy| (0..options.seeds).map(|seed| (*policy, seed))).collect();
-    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some((policy, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
-                    let scenario = options.scenario.clone();
-                    let workload = Workload { policy, ..scenario.workload };
-                    let scenario = scenario.workload(workload).seed(options.scenario.seed + seed);
-                    let outcome = scenario.run().expect("it was validated");
-                    results.lock().expect("no run panics with the lock").push((policy, outcome));
-                }
-            });
-        }
-    });
-    results.into_inner().expect("no run panics with the lock")
+    let run = |(policy, seed): (Policy, u32)| {
+        let scenario = options.scenario.clone();
+        let workload = Workload { policy, ..scenario.workload };
+        let scenario = scenario.workload(workload).seed(options.scenario.seed.wrapping_add(seed.into()));
+        (policy, scenario.run().expect("it was validated"))
+    };
+    jobs.into_par_iter().with_max_len(1).map(run).collect()
 }
 
 /// Success of all seeds together, its worst seed, and the requests of one operation.

@@ -8,20 +8,16 @@ use std::{
     error::Error,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
     time::Instant,
 };
 
 use dht_sim::{Outcome, Scenario};
+use rayon::prelude::*;
 
 struct Options {
     folder: PathBuf,
     nodes: Option<u32>,
-    seeds: u64,
+    seeds: u32,
     only: String,
 }
 
@@ -46,6 +42,16 @@ fn load(path: &Path, nodes: Option<u32>) -> Result<Scenario, Box<dyn Error>> {
     let scenario: Scenario = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     scenario.validate().map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(Scenario { nodes: nodes.unwrap_or(scenario.nodes), ..scenario })
+}
+
+/// The outcomes of a scenario with several seeds, in their order.
+fn all(scenario: &Scenario, seeds: u32) -> Vec<Outcome> {
+    let run = |seed: u32| {
+        let start = Instant::now();
+        let outcome = scenario.clone().seed(scenario.seed.wrapping_add(seed.into())).run();
+        outcome.expect("it was validated").took(start.elapsed())
+    };
+    (0..seeds).into_par_iter().with_max_len(1).map(run).collect()
 }
 
 /// Tells what became of a file; whether all was as expected.
@@ -88,36 +94,23 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     files.retain(wanted);
     files.sort();
+    if files.is_empty() || options.seeds == 0 {
+        return Err("nothing to run: no such file, or no seed".into());
+    }
     let scenarios = files.iter().map(|path| load(path, options.nodes)).collect::<Result<Vec<_>, _>>()?;
-    let jobs: Vec<(usize, u64)> =
-        (0..files.len()).flat_map(|file| (0..options.seeds).map(move |seed| (file, seed))).collect();
-    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let (told, start) = (Mutex::new(true), Instant::now());
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some((file, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
-                    let scenario = &scenarios[file];
-                    let start = Instant::now();
-                    let outcome = scenario.clone().seed(scenario.seed + seed).run();
-                    let outcome = outcome.expect("it was validated").took(start.elapsed());
-                    let mut results = results.lock().expect("no run panics with the lock");
-                    results.push((file, seed, outcome));
-                    if results.iter().filter(|(of, ..)| *of == file).count() as u64 == options.seeds {
-                        let mut own: Vec<_> = results.extract_if(.., |(of, ..)| *of == file).collect();
-                        own.sort_by_key(|(_, seed, _)| *seed);
-                        let own: Vec<Outcome> = own.into_iter().map(|(.., outcome)| outcome).collect();
-                        let path = files[file].display().to_string();
-                        let name = files[file].file_stem().unwrap_or_default().to_string_lossy();
-                        let ok = tell(&name, scenario, &own, &path);
-                        *told.lock().expect("nobody panics with the lock") &= ok;
-                    }
-                }
-            });
-        }
-    });
-    let ok = told.into_inner().unwrap_or(false);
-    println!("{} scenarios, {} runs, {:.1} s", files.len(), jobs.len(), start.elapsed().as_secs_f64());
-    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let start = Instant::now();
+    // A file's seeds together, so that it is told as soon as it ended.
+    let told: Vec<bool> = files
+        .par_iter()
+        .zip(&scenarios)
+        .with_max_len(1)
+        .map(|(path, scenario)| {
+            let outcomes = all(scenario, options.seeds);
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            tell(&name, scenario, &outcomes, &path.display().to_string())
+        })
+        .collect();
+    let (files, runs) = (files.len(), files.len() * options.seeds as usize);
+    println!("{files} scenarios, {runs} runs, {:.1} s", start.elapsed().as_secs_f64());
+    Ok(if told.iter().all(|ok| *ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -10,15 +10,11 @@ mod table;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread,
 };
 
 use anyhow::{Context, anyhow};
 use dht_sim::{Outcome, Scenario};
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -114,30 +110,10 @@ struct Watched<'a> {
     output: Output,
 }
 
-/// Runs all seeds, in the order of their numbers, on all processors.
+/// Runs all seeds on all processors; the outcomes are in the order of their numbers.
 fn all(scenario: &Scenario, seeds: u32, watched: &Watched<'_>) -> Vec<Result<Outcome, String>> {
-    let next = AtomicU32::new(0);
-    let results = Mutex::new(Vec::new());
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(seeds as usize);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= seeds {
-                        break;
-                    }
-                    let result = one(scenario, number, watched);
-                    if let Ok(mut results) = results.lock() {
-                        results.push((number, result));
-                    }
-                }
-            });
-        }
-    });
-    let mut results = results.into_inner().unwrap_or_default();
-    results.sort_by_key(|(number, _)| *number);
-    results.into_iter().map(|(_, result)| result).collect()
+    // One by one: a run takes seconds to hours, and whole shares of them would leave processors idle at the end.
+    (0..seeds).into_par_iter().with_max_len(1).map(|number| one(scenario, number, watched)).collect()
 }
 
 fn one(scenario: &Scenario, number: u32, watched: &Watched<'_>) -> Result<Outcome, String> {
