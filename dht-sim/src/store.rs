@@ -1,9 +1,13 @@
 //! A node's store, and what can happen to it: calls that fail, a medium that is full, writes that a power cut undoes.
 //!
 //! It is the shipped store in memory, with the image of a disc beside it where a scenario wants one: what was written
-//! since the last sync is not in the image, and a crash leaves the image only.
+//! since the last sync is not in the image, and a crash leaves the image only. Items age by their node's clock; discs sync
+//! by true time, which whoever writes tells them, so that the history can say what a power cut leaves.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use dht_core::{InvalidConfig, Now, Overlay};
@@ -42,20 +46,28 @@ struct Write<O: Overlay> {
 
 struct Disc<O: Overlay> {
     interval: u64,
+    /// True time of what is done next.
+    now: u64,
     image: Image<O>,
     /// Bounded by what is written between two syncs.
     written: Vec<Write<O>>,
 }
 
 impl<O: Overlay> Disc<O> {
-    fn write(&mut self, at: u64, name: (O::Query, O::Slot), item: Option<(O::Item, Lease<O>)>) {
-        // Removals are not told the time; they come after what was written last.
-        let at = at.max(self.written.last().map_or(0, |write| write.at));
+    fn write(&mut self, name: (O::Query, O::Slot), item: Option<(O::Item, Lease<O>)>) {
+        let at = self.now;
         self.sync(at);
         self.written.push(Write { at, name, item });
         if self.interval == 0 {
             self.sync(u64::MAX);
         }
+    }
+
+    /// Removes what has such a name.
+    fn erase(&mut self, which: impl Fn(&(O::Query, O::Slot)) -> bool) {
+        let names = self.image.keys().chain(self.written.iter().map(|write| &write.name));
+        let names: BTreeSet<_> = names.filter(|name| which(name)).cloned().collect();
+        names.into_iter().for_each(|name| self.write(name, None));
     }
 
     /// Brings the image to the last sync before `at`.
@@ -96,7 +108,7 @@ impl<O: Overlay> SimStore<O> {
         seed: u64,
     ) -> Result<Self, InvalidConfig> {
         let interval = nanos(crate::network::seconds_of(stores.sync_interval));
-        let disc = Disc { interval, image: Image::<O>::new(), written: Vec::new() };
+        let disc = Disc { interval, now: 0, image: Image::<O>::new(), written: Vec::new() };
         Ok(Self {
             memory: MemoryStore::new(local, config, seed)?,
             disc: stores.durable.then(|| Mutex::new(disc)),
@@ -114,15 +126,33 @@ impl<O: Overlay> SimStore<O> {
         self.faults.lock().full = full;
     }
 
-    /// Takes what a power cut leaves of `old`: the image of its disc.
-    pub(crate) fn recover(&self, old: &Self, judge: &dyn Validator<O>, now: Now) {
-        let Some(disc) = &old.disc else { return };
-        let mut disc = disc.lock();
-        disc.sync(nanos(now.mono.0));
-        for ((query, _), (item, lease)) in std::mem::take(&mut disc.image) {
-            // What has expired meanwhile is refused, as it should be.
-            let _ = now_or_never(self.save(&query, item, lease, judge, now));
+    /// What is written from now on is written at this true time.
+    pub(crate) fn at(&self, true_time: u64) {
+        if let Some(disc) = &self.disc {
+            disc.lock().now = true_time;
         }
+    }
+
+    /// The process ends now: what was not synced is gone from the disc.
+    pub(crate) fn cut(&self, true_time: u64) {
+        if let Some(disc) = &self.disc {
+            let mut disc = disc.lock();
+            disc.sync(true_time);
+            disc.written.clear();
+        }
+    }
+
+    /// Takes the image that [`SimStore::cut`] left of `old`. It is on the disc and stays there: no sync need come first, and
+    /// a medium that takes nothing more, or fails, still has what it has.
+    pub(crate) fn recover(&self, old: &Self, judge: &dyn Validator<O>, now: Now) {
+        let (Some(disc), Some(old)) = (&self.disc, &old.disc) else { return };
+        let mut image = std::mem::take(&mut old.lock().image);
+        // What has expired meanwhile is refused, as it should be.
+        image.retain(|(query, _), (item, lease)| {
+            let saving = self.memory.save(query, item.clone(), lease.clone(), judge, now);
+            matches!(now_or_never(saving), Some(Ok(_)))
+        });
+        disc.lock().image = image;
     }
 
     /// What is held, whatever faults there are.
@@ -136,9 +166,9 @@ impl<O: Overlay> SimStore<O> {
         if faults.dice.chance(share) { Err(StoreError::Backend("simulated".into())) } else { Ok(()) }
     }
 
-    fn written(&self, now: Now, name: (O::Query, O::Slot), item: Option<(O::Item, Lease<O>)>) {
+    fn written(&self, name: (O::Query, O::Slot), item: Option<(O::Item, Lease<O>)>) {
         if let Some(disc) = &self.disc {
-            disc.lock().write(nanos(now.mono.0), name, item);
+            disc.lock().write(name, item);
         }
     }
 }
@@ -168,25 +198,22 @@ impl<O: Overlay> Store<O> for SimStore<O> {
         }
         let saved = self.memory.save(query, item.clone(), lease.clone(), judge, now).await?;
         if !matches!(saved, Saved::Worse(_)) {
-            self.written(now, (query.clone(), O::slot(&item)), Some((item, lease)));
+            self.written((query.clone(), O::slot(&item)), Some((item, lease)));
         }
         Ok(saved)
     }
 
     async fn remove(&self, query: &O::Query) -> Result<usize, StoreError> {
         self.fault()?;
-        if self.disc.is_some() {
-            let far = Now { wall: dht_core::Wall(Duration::ZERO), ..Now::default() };
-            for stored in self.memory.load(query, far).await? {
-                self.written(far, (query.clone(), O::slot(&stored.item)), None);
-            }
+        if let Some(disc) = &self.disc {
+            disc.lock().erase(|(of, _)| of == query);
         }
         self.memory.remove(query).await
     }
 
     async fn remove_slot(&self, query: &O::Query, slot: &O::Slot) -> Result<bool, StoreError> {
         self.fault()?;
-        self.written(Now::default(), (query.clone(), slot.clone()), None);
+        self.written((query.clone(), slot.clone()), None);
         self.memory.remove_slot(query, slot).await
     }
 
@@ -239,19 +266,32 @@ mod tests {
         SimStore::new(&1.into(), MemoryConfig::default(), &stores, 1).unwrap()
     }
 
-    fn put(store: &SimStore<Compact>, key: u32, at: u64) -> Result<Saved, StoreError> {
-        let now = right(at);
+    /// Puts something at a true time into the store of a node whose monotonic clock is so far behind.
+    fn put_late(store: &SimStore<Compact>, key: u32, at: u64, behind: u64) -> Result<Saved, StoreError> {
+        let now = Now { mono: right(at - behind).mono, ..right(at) };
         let lease =
             Lease { from: 2.into(), received: now.wall, lifetime: Duration::from_secs(100), own: false };
         let item = Entry { crowd: false, writer: 2, version: 1 };
+        store.at(at);
         now_or_never(store.save(&Subject { crowd: false, key }, item, lease, &Versions, now)).unwrap()
+    }
+
+    fn put(store: &SimStore<Compact>, key: u32, at: u64) -> Result<Saved, StoreError> {
+        put_late(store, key, at, 0)
+    }
+
+    /// The store of the process that follows.
+    fn restart(old: &SimStore<Compact>, stores: Stores, stopped: u64, back: u64) -> SimStore<Compact> {
+        let new = store(stores);
+        old.cut(stopped * SECOND);
+        new.recover(old, &Versions, right(back * SECOND));
+        new
     }
 
     fn held(store: &SimStore<Compact>, at: u64) -> Vec<u32> {
         let has = |key: &u32| {
-            let mut found = Vec::new();
-            store.load_now(&Subject { crowd: false, key: *key }, right(at), &mut found);
-            !found.is_empty()
+            let stored = now_or_never(store.peek(&Subject { crowd: false, key: *key }, right(at)));
+            stored.is_some_and(|stored| !stored.is_empty())
         };
         (0..10).filter(has).collect()
     }
@@ -266,16 +306,72 @@ mod tests {
             for (key, at) in [(1, 1), (2, 9), (3, 10)] {
                 put(&old, key, at * SECOND).unwrap();
             }
-            let new = store(stores);
-            new.recover(&old, &Versions, right(15 * SECOND));
+            let new = restart(&old, stores, 15, 15);
             assert_eq!(held(&new, 15 * SECOND), left, "{stores:?}");
-            let late = store(stores);
-            late.recover(&new, &Versions, right(105 * SECOND));
+            let late = restart(&new, stores, 20, 105);
             assert_eq!(
                 held(&late, 105 * SECOND),
                 left[..].iter().copied().filter(|key| *key > 1).collect::<Vec<_>>()
             );
         }
+    }
+
+    #[test]
+    fn what_was_durable_once_survives_every_crash() {
+        let stores = Stores { durable: true, sync_interval: 60.0, max_records: None };
+        let old = store(stores);
+        put(&old, 1, 50 * SECOND).unwrap();
+        // The second process ends before its first sync.
+        let second = restart(&old, stores, 70, 71);
+        put(&second, 2, 72 * SECOND).unwrap();
+        let third = restart(&second, stores, 76, 77);
+        assert_eq!(held(&third, 77 * SECOND), [1]);
+        assert_eq!(held(&restart(&third, stores, 78, 79), 79 * SECOND), [1]);
+    }
+
+    #[test]
+    fn nothing_is_synced_while_the_process_is_down() {
+        let stores = Stores { durable: true, sync_interval: 60.0, max_records: None };
+        let old = store(stores);
+        put(&old, 1, 50 * SECOND).unwrap();
+        assert_eq!(held(&restart(&old, stores, 59, 61), 61 * SECOND), []);
+    }
+
+    #[test]
+    fn discs_sync_by_true_time() {
+        let stores = Stores { durable: true, sync_interval: 60.0, max_records: None };
+        let old = store(stores);
+        put_late(&old, 1, 90 * SECOND, 40 * SECOND).unwrap();
+        assert_eq!(held(&restart(&old, stores, 100, 101), 101 * SECOND), [], "the last sync was at 60");
+    }
+
+    #[test]
+    fn a_store_that_fails_or_is_full_keeps_its_disc() {
+        let stores = Stores { durable: true, ..Stores::default() };
+        for (share, full) in [(1.0, false), (0.0, true)] {
+            let old = store(stores);
+            put(&old, 1, SECOND).unwrap();
+            let new = store(stores);
+            new.set_failing(share);
+            new.set_full(full);
+            old.cut(2 * SECOND);
+            new.recover(&old, &Versions, right(3 * SECOND));
+            assert_eq!(held(&new, 3 * SECOND), [1]);
+        }
+    }
+
+    #[test]
+    fn what_is_removed_does_not_come_back() {
+        let stores = Stores { durable: true, ..Stores::default() };
+        let old = store(stores);
+        for key in 1..4 {
+            put(&old, key, SECOND).unwrap();
+        }
+        let subject = |key| Subject { crowd: false, key };
+        assert_eq!(now_or_never(old.remove(&subject(1))), Some(Ok(1)));
+        assert_eq!(now_or_never(old.remove_slot(&subject(2), &None)), Some(Ok(true)));
+        assert_eq!(held(&old, 2 * SECOND), [3], "nothing else is touched");
+        assert_eq!(held(&restart(&old, stores, 2, 3), 3 * SECOND), [3]);
     }
 
     #[test]
@@ -286,7 +382,8 @@ mod tests {
         store.set_full(false);
         store.set_failing(1.0);
         assert!(matches!(put(&store, 1, 1), Err(StoreError::Backend(_))));
-        assert_eq!(held(&store, 1), []);
+        let mut found = Vec::new();
+        assert!(!store.load_now(&Subject { crowd: false, key: 1 }, right(1), &mut found));
         store.set_failing(0.0);
         put(&store, 1, 1).unwrap();
         assert_eq!(held(&store, 2), [1]);

@@ -117,12 +117,14 @@ impl<O: Overlay> World<O> {
         }
     }
 
-    /// A node's store, made when it is needed first.
+    /// A node's store to write to, made when it is needed first.
     pub(super) fn store(&mut self, i: u32) -> Arc<SimStore<O>> {
         if let Some(store) = &self.members[i as usize].store {
+            store.at(self.now);
             return store.clone();
         }
         let store = self.new_store(i);
+        store.at(self.now);
         let member = &mut self.members[i as usize];
         member.store = Some(store.clone());
         if !std::mem::replace(&mut member.sweeping, true) {

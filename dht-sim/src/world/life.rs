@@ -75,6 +75,9 @@ impl<O: Overlay> World<O> {
         if self.stores.durable {
             member.extra().saved =
                 node.routing().iter().take(32).map(|entry| entry.contact.clone()).collect();
+            if let Some(store) = &member.store {
+                store.cut(self.now);
+            }
         } else {
             member.store = None;
         }
