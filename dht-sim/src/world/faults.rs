@@ -48,10 +48,14 @@ impl<O: Overlay> World<O> {
     }
 
     pub(crate) fn wake_up(&mut self, i: u32) {
-        if !std::mem::replace(&mut self.members[i as usize].asleep, false) {
+        let member = &mut self.members[i as usize];
+        if !std::mem::replace(&mut member.asleep, false) {
             return;
         }
-        let since = self.members[i as usize].extra().asleep_since;
+        let extra = member.extra();
+        let since = extra.asleep_since;
+        // It was right until then, and only what it shows since then is not.
+        extra.clock.get_or_insert_with(|| Clock::at(since));
         self.change_clock(i, |clock, now| clock.slept(since, now));
     }
 
@@ -106,5 +110,32 @@ impl<O: Overlay> World<O> {
             node.refresh(now, false);
             self.settle(i, node);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        clock::right,
+        network::CompactNetwork,
+        world::{Role, Settings, Step},
+    };
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_machine_that_never_slept_before_stops_its_clock_too() {
+        let mut world = World::new(Arc::new(CompactNetwork::default()), Settings::default());
+        let node = world.place(Role { serves: true, nat: false });
+        world.start_node(node).unwrap();
+        while world.step(10 * SECOND) != Step::Nothing {}
+        world.put_to_sleep(node);
+        while world.step(30 * SECOND) != Step::Nothing {}
+        world.wake_up(node);
+        let now = world.clock(node);
+        assert_eq!((now.mono, now.wall), (right(10 * SECOND).mono, right(30 * SECOND).wall));
     }
 }
