@@ -23,6 +23,8 @@ pub(crate) struct Clock {
     /// Parts per million that it is fast.
     drift: i64,
     frozen: bool,
+    /// Whether the wall clock was ever wrong; sleep does not make it so.
+    astray: bool,
 }
 
 /// A right clock at a true time.
@@ -38,7 +40,14 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 impl Clock {
     /// One that is right so far.
     pub(crate) fn at(true_time: u64) -> Self {
-        Self { anchor: true_time, mono: true_time, wall: EPOCH + true_time, drift: 0, frozen: false }
+        Self {
+            anchor: true_time,
+            mono: true_time,
+            wall: EPOCH + true_time,
+            drift: 0,
+            frozen: false,
+            astray: false,
+        }
     }
 
     pub(crate) fn now(&self, true_time: u64) -> Now {
@@ -61,6 +70,7 @@ impl Clock {
 
     pub(crate) fn step(&mut self, true_time: u64, seconds: f64) {
         self.rebase(true_time);
+        self.astray = true;
         let by = nanos(crate::network::seconds_of(seconds.abs()));
         self.wall = if seconds < 0.0 { self.wall.saturating_sub(by) } else { self.wall.saturating_add(by) };
     }
@@ -68,12 +78,19 @@ impl Clock {
     /// Parts per million from now on.
     pub(crate) fn drift(&mut self, true_time: u64, ppm: i64) {
         self.rebase(true_time);
+        self.astray = true;
         self.drift = ppm.clamp(-MAX_DRIFT, MAX_DRIFT);
     }
 
     pub(crate) fn freeze(&mut self, true_time: u64, frozen: bool) {
         self.rebase(true_time);
+        self.astray = true;
         self.frozen = frozen;
+    }
+
+    /// Whether the wall clock was ever wrong.
+    pub(crate) fn was_astray(&self) -> bool {
+        self.astray
     }
 
     /// The machine slept since `from`.
@@ -129,7 +146,9 @@ mod tests {
         clock.slept(HOUR, 9 * HOUR);
         assert_eq!(clock.now(10 * HOUR).mono, right(2 * HOUR).mono);
         assert_eq!(clock.now(10 * HOUR).wall, right(10 * HOUR).wall);
+        assert!(!clock.was_astray());
         clock.freeze(10 * HOUR, true);
+        assert!(clock.was_astray());
         assert_eq!(clock.now(11 * HOUR).wall, right(10 * HOUR).wall);
         assert_eq!(clock.now(11 * HOUR).mono, right(3 * HOUR).mono);
     }

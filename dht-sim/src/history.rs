@@ -61,10 +61,8 @@ pub(crate) struct History<O: Overlay> {
     sweep: u64,
     /// Holders of a version beyond which it can be had: one of many may be mute, most of a neighbourhood is not.
     many: usize,
-    /// Whether clocks are right; where they are not, nobody can say what has expired.
+    /// Whether clocks are right; where some are not, nobody can say whose answer a reader was given too late.
     pub(crate) clocks_right: bool,
-    /// Whether stores work; where they do not, what they forget is not held against them.
-    pub(crate) stores_right: bool,
 }
 
 impl<O: Overlay> History<O> {
@@ -78,7 +76,6 @@ impl<O: Overlay> History<O> {
             sweep: nanos(seconds_of(sweep_seconds)),
             many: k / 2,
             clocks_right: true,
-            stores_right: true,
         }
     }
 
@@ -236,17 +233,16 @@ impl<O: Overlay> History<O> {
         (newest > 0 && at < started).then_some(newest >= placed)
     }
 
-    /// Whoever acknowledged must have what it acknowledged. What it has not is told once.
+    /// Whoever acknowledged must have what it acknowledged, unless its clock was ever wrong; a store that fails or is full has
+    /// acknowledged nothing meanwhile. What it has not is told once.
     pub(crate) fn verify(&mut self, world: &mut World<O>) {
-        if !self.clocks_right || !self.stores_right {
-            return;
-        }
         let now = world.now();
         let mut missing = Vec::new();
         for (key, story) in self.stories.iter().enumerate() {
             for ((holder, writer), hold) in &story.holds {
                 let due = hold.until > now.saturating_add(SLACK)
                     && world.is_up(*holder)
+                    && world.has_right_date(*holder)
                     && self.stands(*holder, hold);
                 if !due {
                     continue;

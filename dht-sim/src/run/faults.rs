@@ -119,12 +119,8 @@ impl<O: Overlay> Run<'_, O> {
             // They are on their way.
             What::Sybils { .. } | What::Eclipse { .. } | What::Spam { .. } => {}
         }
-        match what {
-            What::ClockStep { .. } | What::ClockDrift { .. } | What::ClockFreeze { .. } => {
-                self.history.clocks_right = false;
-            }
-            What::StoreFails { .. } | What::StoreFull { .. } => self.history.stores_right = false,
-            _ => {}
+        if matches!(what, What::ClockStep { .. } | What::ClockDrift { .. } | What::ClockFreeze { .. }) {
+            self.history.clocks_right = false;
         }
         Ok(nodes)
     }
@@ -183,5 +179,47 @@ impl<O: Overlay> Run<'_, O> {
         }
         self.tell(Happening::Fault { name: what.name(), begins: false, nodes: nodes.len() as u32 });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        network::{CompactNetwork, Content, Mark, Network},
+        outcome::ViolationKind,
+        scenario::Scenario,
+        world::Taken,
+    };
+
+    #[test]
+    fn who_lies_is_found_out_whosever_store_or_clock_is_wrong() {
+        let scenario = Scenario::new("liars", 20)
+            .fault(10.0, What::StoreFails { share: 0.5, calls: 1.0 })
+            .fault(10.0, What::StoreFull { share: 0.5 })
+            .fault(10.0, What::ClockStep { share: 0.5, by: 3600.0 })
+            .passing(20.0, 10.0, What::Sleep { share: 1.0 });
+        let mut watch = ();
+        let network = Arc::new(CompactNetwork::default());
+        let mut run = Run::new(&scenario, network.clone(), &mut watch).unwrap();
+        run.gather().unwrap();
+        run.schedule();
+        run.play(run.at(40.0)).unwrap();
+        // All say that they have it, and nobody does.
+        let (now, query) = (run.world.now(), network.query(Content::Value, 7));
+        run.history.open(query, Content::Value, 7, 4);
+        for holder in 0..20 {
+            let item = network.item(Content::Value, 7, 4, 1, dht_core::Now::default());
+            let taken = Taken { holder, query, item, lifetime: seconds_of(3600.0) };
+            run.history.taken(now, &taken, Mark { writer: 4, version: 1 });
+        }
+        run.history.verify(&mut run.world);
+        let wrong = &run.concerned[2];
+        assert!(!wrong.is_empty());
+        let right: Vec<_> = (0..20).filter(|node| !wrong.contains(node)).map(Some).collect();
+        assert_eq!(run.world.violations.iter().map(|lost| lost.node).collect::<Vec<_>>(), right);
+        assert!(run.world.violations.iter().all(|lost| lost.kind == ViolationKind::Lost));
     }
 }

@@ -111,9 +111,14 @@ impl<O: Overlay> Member<O> {
         self.extra.get_or_insert_with(Box::default)
     }
 
-    /// Whether its clock was right all the time.
+    /// Whether its clocks were right all the time; while its machine sleeps they are not.
     pub(crate) fn has_right_clock(&self) -> bool {
-        self.extra.as_ref().is_none_or(|extra| extra.clock.is_none())
+        !self.asleep && self.extra.as_ref().is_none_or(|extra| extra.clock.is_none())
+    }
+
+    /// Whether its wall clock was right all the time.
+    pub(crate) fn has_right_date(&self) -> bool {
+        self.extra.as_ref().and_then(|extra| extra.clock).is_none_or(|clock| !clock.was_astray())
     }
 
     pub(crate) fn slow(&self) -> u64 {

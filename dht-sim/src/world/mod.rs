@@ -268,6 +268,11 @@ impl<O: Overlay> World<O> {
         }
     }
 
+    /// Whether a node's wall clock was right all the time: what it keeps and forgets can be held to true time.
+    pub(crate) fn has_right_date(&self, node: u32) -> bool {
+        self.members[node as usize].has_right_date()
+    }
+
     pub(crate) fn violate(
         &mut self,
         node: Option<u32>,

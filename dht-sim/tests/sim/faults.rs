@@ -71,6 +71,27 @@ fn a_crash_keeps_what_was_durable_and_no_more() {
 }
 
 #[test]
+fn what_was_durable_survives_two_crashes_of_sleepers_with_full_stores() {
+    let crash = What::Crash { share: 0.9, restart_after: 5.0 };
+    let mut scenario = busy(OverlayKind::Compact, 60)
+        .engine(calm())
+        .stores(Stores { durable: true, sync_interval: 60.0, ..Stores::default() })
+        .duration(300.0)
+        .passing(70.0, 20.0, What::Sleep { share: 0.5 })
+        .passing(140.0, 100.0, What::StoreFull { share: 0.5 })
+        .fault(150.0, crash.clone())
+        // Before the next sync.
+        .fault(165.0, crash)
+        .phase("before", 0.0)
+        .phase("down", 150.0)
+        .phase("after", 180.0);
+    scenario.workload.updates = 0.0;
+    let outcome = passes(&scenario);
+    let holders = [0, 2].map(|i: usize| outcome.phases[i].state.holders);
+    assert!(holders[0] > 15.0 && holders[1] > holders[0] * 0.9, "{holders:?}");
+}
+
+#[test]
 fn the_doors_may_close_for_a_while() {
     // Doors that forgot whom they knew would gather the newcomers in a network of their own.
     let scenario = busy(OverlayKind::Ipfs, 60)
