@@ -121,7 +121,8 @@ pub struct Operations {
     pub hops: Summary,
 }
 
-/// A distribution in a few numbers.
+/// A distribution in a few numbers; all of them are 0 where there are no samples, of which checks say that nothing was
+/// measured.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Summary {

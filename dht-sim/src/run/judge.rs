@@ -6,7 +6,7 @@ use super::{Run, collect::Result as OpResult};
 use crate::{
     dice::Dice,
     network::Content,
-    outcome::{OpKind, Outcome, PhaseOutcome, Sample, State, Traffic, Verdict},
+    outcome::{OpKind, Outcome, PhaseOutcome, Sample, State, Summary, Traffic, Verdict},
     scenario::{Check, Measure},
 };
 
@@ -191,15 +191,17 @@ fn measured(outcome: &Outcome, check: &Check) -> Option<f64> {
 
 fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<f64> {
     let of = |kind: OpKind| phase.operations(kind);
+    // What never happened took no time at all, which is nothing to be proud of.
+    let some = |summary: &Summary, value: f64| (summary.count > 0).then_some(value);
     match measure {
         Measure::Success { of: kind } => of(kind)?.success(),
         Measure::Attacked { of: kind } => {
             phase.attacked.iter().find(|operations| operations.kind == kind)?.success()
         }
-        Measure::Requests { of: kind } => of(kind).map(|ops| ops.requests.p50),
-        Measure::Hops { of: kind } => of(kind).map(|ops| ops.hops.p50),
-        Measure::Latency { of: kind } => of(kind).map(|ops| ops.latency.p50),
-        Measure::LatencyP99 { of: kind } => of(kind).map(|ops| ops.latency.p99),
+        Measure::Requests { of: kind } => of(kind).and_then(|ops| some(&ops.requests, ops.requests.p50)),
+        Measure::Hops { of: kind } => of(kind).and_then(|ops| some(&ops.hops, ops.hops.p50)),
+        Measure::Latency { of: kind } => of(kind).and_then(|ops| some(&ops.latency, ops.latency.p50)),
+        Measure::LatencyP99 { of: kind } => of(kind).and_then(|ops| some(&ops.latency, ops.latency.p99)),
         Measure::Recall => phase.recall,
         Measure::Fresh => phase.fresh,
         Measure::Holders => (phase.state.records > 0).then_some(phase.state.holders),
@@ -228,5 +230,38 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
             (span > 0.0).then(|| phase.traffic.messages as f64 / span / (phase.state.up as f64).max(1.0))
         }
         Measure::Violations => Some(outcome.violation_count as f64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Operations;
+
+    #[test]
+    fn what_never_succeeded_was_not_fast() {
+        let (latency, hops) = (Summary::default(), Summary::default());
+        let requests = Summary::of(vec![7.0; 5]);
+        let all_failed = Operations {
+            kind: OpKind::Get,
+            started: 5,
+            succeeded: 0,
+            failed: 5,
+            aborted: 0,
+            latency,
+            requests,
+            hops,
+        };
+        let mut outcome = Outcome::default();
+        outcome.total.operations.push(all_failed);
+        let of = OpKind::Get;
+        for measure in [Measure::Latency { of }, Measure::LatencyP99 { of }, Measure::Hops { of }] {
+            let verdict = judge(&outcome, &Check { at_most: Some(3.0), ..Check::of(measure) });
+            assert!(!verdict.ok && verdict.measured.is_none(), "{verdict:?}");
+        }
+        let check = Check { at_most: Some(7.0), ..Check::of(Measure::Requests { of }) };
+        assert!(judge(&outcome, &check).ok, "those that failed sent requests too");
+        outcome.total.operations[0].requests = Summary::default();
+        assert_eq!(judge(&outcome, &check).measured, None);
     }
 }
