@@ -208,11 +208,11 @@ pub struct State {
     pub up: u64,
     /// Of these, servers.
     pub servers: u64,
-    /// Peers in a table, on average over at most 1000 nodes that keep to the rules.
+    /// Peers in a table, on average over all nodes that keep to the rules.
     pub table_fill: f64,
-    /// The smallest of these tables.
-    pub table_min: u64,
-    /// Entries of these tables that name a node which is down, as a share.
+    /// The smallest of these tables; `None` where there is none.
+    pub table_min: Option<u64>,
+    /// Entries that name a node which is down, as a share of the tables of at most 1000 of these nodes.
     pub stale: f64,
     /// Entries of these tables that name a node which runs and which nobody can dial or ask, as a share.
     pub misplaced: f64,

@@ -193,6 +193,7 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
     let of = |kind: OpKind| phase.operations(kind);
     // What never happened took no time at all, which is nothing to be proud of.
     let some = |summary: &Summary, value: f64| (summary.count > 0).then_some(value);
+    let entries = |share: f64| (phase.state.table_fill > 0.0).then_some(share);
     match measure {
         Measure::Success { of: kind } => of(kind)?.success(),
         Measure::Attacked { of: kind } => {
@@ -205,9 +206,9 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
         Measure::Recall => phase.recall,
         Measure::Fresh => phase.fresh,
         Measure::Holders => (phase.state.records > 0).then_some(phase.state.holders),
-        Measure::Unruly => Some(phase.state.unruly),
-        Measure::Misplaced => Some(phase.state.misplaced),
-        Measure::SmallestTable => Some(phase.state.table_min as f64),
+        Measure::Unruly => entries(phase.state.unruly),
+        Measure::Misplaced => entries(phase.state.misplaced),
+        Measure::SmallestTable => phase.state.table_min.map(|min| min as f64),
         Measure::HonestContacts => phase.state.victim,
         Measure::Misdirected => (phase.traffic.requests > 0)
             .then(|| phase.traffic.misdirected as f64 / phase.traffic.requests as f64),
@@ -223,8 +224,8 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
             let shares = states.filter(|state| state.records > 0).map(|s| s.alive as f64 / s.records as f64);
             shares.reduce(f64::min)
         }
-        Measure::TableFill => Some(phase.state.table_fill),
-        Measure::StaleEntries => Some(phase.state.stale),
+        Measure::TableFill => phase.state.table_min.map(|_| phase.state.table_fill),
+        Measure::StaleEntries => entries(phase.state.stale),
         Measure::MessageRate => {
             let span = phase.until - phase.from;
             (span > 0.0).then(|| phase.traffic.messages as f64 / span / (phase.state.up as f64).max(1.0))
@@ -263,5 +264,27 @@ mod tests {
         assert!(judge(&outcome, &check).ok, "those that failed sent requests too");
         outcome.total.operations[0].requests = Summary::default();
         assert_eq!(judge(&outcome, &check).measured, None);
+    }
+
+    #[test]
+    fn where_no_table_is_left_none_is_in_order() {
+        let mut outcome = Outcome::default();
+        let tables = [
+            Measure::TableFill,
+            Measure::SmallestTable,
+            Measure::StaleEntries,
+            Measure::Misplaced,
+            Measure::Unruly,
+        ];
+        for measure in tables {
+            assert_eq!(measured(&outcome, &Check::of(measure)), None, "{measure:?}");
+        }
+        outcome.total.state.table_min = Some(0);
+        assert_eq!(measured(&outcome, &Check::of(Measure::SmallestTable)), Some(0.0));
+        assert_eq!(measured(&outcome, &Check::of(Measure::StaleEntries)), None, "empty ones have no entries");
+        outcome.total.state.table_fill = 1.0;
+        for measure in tables {
+            assert!(measured(&outcome, &Check::of(measure)).is_some(), "{measure:?}");
+        }
     }
 }

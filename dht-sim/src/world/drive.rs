@@ -136,11 +136,9 @@ impl<O: Overlay> World<O> {
     }
 
     pub(super) fn new_store(&self, i: u32) -> Arc<SimStore<O>> {
-        let mut config = self.network.memory();
-        config.max_records = self.stores.max_records.unwrap_or(config.max_records).max(1);
         let member = &self.members[i as usize];
         let seed = hash(self.seed, i.into(), 7);
-        let store = SimStore::new(&member.contact.peer, config, &self.stores, seed)
+        let store = SimStore::new(&member.contact.peer, self.store_bounds(), &self.stores, seed)
             .expect("the bounds of a network's stores are usable, and a record is the least");
         if let Some(extra) = &member.extra {
             store.set_failing(extra.store_fails);

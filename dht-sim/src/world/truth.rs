@@ -1,19 +1,20 @@
 //! What only the simulator knows: who is truly closest, how tables really are, who holds what.
 
 use dht_core::{KadKey, Overlay};
-use dht_records::Store;
+use dht_records::{MemoryConfig, Store};
 
 use super::World;
 use crate::{dice::Dice, now_or_never, outcome::ViolationKind};
 
-/// Tables that are looked at for averages.
+/// Tables of which the entries are looked at, for averages; how long they are is known of all.
 const LOOKED_AT: usize = 1000;
 
 /// How tables are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) fill: f64,
-    pub(crate) min: u64,
+    /// `None`: nobody who keeps to the rules runs.
+    pub(crate) min: Option<u64>,
     pub(crate) stale: f64,
     pub(crate) misplaced: f64,
     pub(crate) unruly: f64,
@@ -40,24 +41,20 @@ impl<O: Overlay> World<O> {
         self.locate(contact)
     }
 
-    /// What the tables of some nodes hold. Bounds are checked on the way.
+    /// What the tables of these nodes hold, of those that keep to the rules. Bounds are checked on the way.
     pub(crate) fn tables(&mut self, up: &[u32], dice: &mut Dice) -> Tables {
+        let (count, sum, min) = self.table_lengths(up);
         let mut some = up.to_vec();
         dice.draw(LOOKED_AT, &mut some);
         some.truncate(LOOKED_AT);
         let (mut entries, mut stale, mut misplaced, mut unruly) = (0u64, 0u64, 0u64, 0u64);
-        let mut min = u64::MAX;
         for i in &some {
             let Some(node) = &self.members[*i as usize].node else { continue };
             if self.conduct(*i).is_some() {
                 continue;
             }
-            let table = node.routing();
-            let len = table.len() as u64;
-            let limit = table.config().max_size as u64;
-            entries += len;
-            min = min.min(len);
-            for entry in table.iter() {
+            for entry in node.routing().iter() {
+                entries += 1;
                 match self.locate(entry.contact).filter(|peer| self.is_up(*peer)) {
                     None => stale += 1,
                     Some(peer) => {
@@ -67,18 +64,33 @@ impl<O: Overlay> World<O> {
                     }
                 }
             }
-            if len > limit {
-                self.violate(Some(*i), ViolationKind::Bound, || format!("{len} peers, {limit} allowed"));
-            }
         }
-        let count = some.iter().filter(|i| self.conduct(**i).is_none()).count().max(1) as f64;
         Tables {
-            fill: entries as f64 / count,
-            min: if some.is_empty() { 0 } else { min },
+            fill: sum as f64 / (count as f64).max(1.0),
+            min,
             stale: stale as f64 / (entries as f64).max(1.0),
             misplaced: misplaced as f64 / (entries as f64).max(1.0),
             unruly: unruly as f64 / (entries as f64).max(1.0),
         }
+    }
+
+    /// How many tables those who keep to the rules have, how many peers are in them, and in the smallest.
+    fn table_lengths(&mut self, up: &[u32]) -> (u64, u64, Option<u64>) {
+        let (mut count, mut sum, mut min) = (0, 0, None);
+        for i in up {
+            let Some(node) = &self.members[*i as usize].node else { continue };
+            if self.conduct(*i).is_some() {
+                continue;
+            }
+            let (len, limit) = (node.routing().len() as u64, node.routing().config().max_size as u64);
+            count += 1;
+            sum += len;
+            min = Some(min.map_or(len, |min: u64| min.min(len)));
+            if len > limit {
+                self.violate(Some(*i), ViolationKind::Bound, || format!("{len} peers, {limit} allowed"));
+            }
+        }
+        (count, sum, min)
     }
 
     /// The items that a node's store holds under a query, whatever their time.
@@ -88,25 +100,28 @@ impl<O: Overlay> World<O> {
         found.unwrap_or_default().into_iter().map(|stored| stored.item).collect()
     }
 
-    /// Checks that no store holds more than it may; says how many records all hold.
-    pub(crate) fn audit_stores(&mut self) -> u64 {
-        let memory = self.network.memory();
-        let limit = self.stores.max_records.unwrap_or(memory.max_records).max(1);
-        let mut records = 0;
+    /// The bounds of every store.
+    pub(super) fn store_bounds(&self) -> MemoryConfig {
+        let bounds = self.network.memory();
+        let max_records = self.stores.max_records.unwrap_or(bounds.max_records).max(1);
+        MemoryConfig { max_records, ..bounds }
+    }
+
+    /// Checks that no store holds more than it may.
+    pub(crate) fn audit_stores(&mut self) {
+        let bounds = self.store_bounds();
         for i in 0..self.len() {
             let Some(store) = self.members[i as usize].store.clone() else { continue };
             let Some(Ok(statistics)) = now_or_never(store.statistics()) else { continue };
-            records += statistics.records as u64;
-            if statistics.bytes > memory.max_bytes {
-                let (bytes, limit) = (statistics.bytes, memory.max_bytes);
+            if statistics.bytes > bounds.max_bytes {
+                let (bytes, limit) = (statistics.bytes, bounds.max_bytes);
                 self.violate(Some(i), ViolationKind::Bound, || format!("{bytes} bytes, {limit} allowed"));
             }
-            if statistics.records > limit {
-                let records = statistics.records;
+            if statistics.records > bounds.max_records {
+                let (records, limit) = (statistics.records, bounds.max_records);
                 self.violate(Some(i), ViolationKind::Bound, || format!("{records} records, {limit} allowed"));
             }
         }
-        records
     }
 
     /// Checks that no store holds more under a query than it may. The own item of a node is beside the others.
@@ -124,14 +139,44 @@ impl<O: Overlay> World<O> {
 
     /// Whether a node's store may have given a record of this query up for want of room.
     pub(crate) fn is_crowded(&self, i: u32, query: &O::Query) -> bool {
-        let most = self.network.memory().max_items_per_query;
-        if !O::corrects(query) && self.held(i, query).len() >= most {
+        let bounds = self.store_bounds();
+        if !O::corrects(query) && self.held(i, query).len() >= bounds.max_items_per_query {
             return true;
         }
-        let memory = self.network.memory();
-        let limit = self.stores.max_records.unwrap_or(memory.max_records);
         let Some(store) = &self.members[i as usize].store else { return false };
         let Some(Ok(statistics)) = now_or_never(store.statistics()) else { return false };
-        statistics.records + 1 >= limit || statistics.bytes + memory.max_item_bytes >= memory.max_bytes
+        statistics.records + 1 >= bounds.max_records
+            || statistics.bytes + bounds.max_item_bytes >= bounds.max_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        network::CompactNetwork,
+        scenario::Conduct,
+        world::{Role, Settings},
+    };
+
+    #[test]
+    fn the_smallest_table_is_that_of_all_nodes_that_keep_to_the_rules() {
+        let mut world = World::new(Arc::new(CompactNetwork::default()), Settings::default());
+        let up: Vec<u32> =
+            (0..LOOKED_AT as u32 + 20).map(|_| world.place(Role { serves: true, nat: false })).collect();
+        up.iter().for_each(|i| world.start_node(*i).unwrap());
+        let mut sampled = up.clone();
+        Dice::new(1, 1).draw(LOOKED_AT, &mut sampled);
+        // Somebody of whom the entries are not looked at knows nobody.
+        let lonely = sampled[LOOKED_AT];
+        up.iter().filter(|i| **i != lonely).for_each(|i| world.acquaint(*i, &[(i + 1) % 9, (i + 5) % 9]));
+        let tables = world.tables(&up, &mut Dice::new(1, 1));
+        assert_eq!(tables.min, Some(0));
+        assert!(tables.fill > 1.0 && tables.fill < 2.0, "{tables:?}");
+        world.set_conduct(lonely, Some(Conduct::Stumble));
+        assert!(world.tables(&up, &mut Dice::new(1, 1)).min > Some(0));
+        assert_eq!(world.tables(&[lonely], &mut Dice::new(1, 1)).min, None, "nobody was looked at");
     }
 }
