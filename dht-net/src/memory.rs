@@ -58,7 +58,7 @@ impl<O: Overlay> Hub<O> {
         self.lock().insert(contact.peer.clone(), port);
         let mut ready = VecDeque::new();
         ready.push_back(Incoming::Local(contact.clone()));
-        ready.push_back(Incoming::Reachable(true));
+        ready.push_back(Incoming::Reachable(Some(true)));
         Memory {
             hub: self.clone(),
             local: contact,

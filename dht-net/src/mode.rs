@@ -10,7 +10,8 @@ pub enum Mode {
     Client,
     /// Serves.
     Server,
-    /// A server until it is known that no address is reachable, then as [`Mode::Auto`].
+    /// A server until it is found out that no address is reachable, then as [`Mode::Auto`]. It stays one where that is not
+    /// found out: where nobody dials back, and where the operator announces addresses, which are not tested.
     AutoServer,
 }
 

@@ -97,8 +97,9 @@ pub enum Incoming<O: Overlay> {
     Connections(usize),
     /// Who we are, and where we can be reached: the addresses that others are to be told, all of them.
     Local(Contact<O>),
-    /// Whether at least one of our addresses is confirmed to be reachable from outside.
-    Reachable(bool),
+    /// Whether at least one of our addresses is confirmed to be reachable from outside; `None` when that is not known, as
+    /// before it is told for the first time.
+    Reachable(Option<bool>),
     /// The transport ended; nothing follows.
     Closed,
 }

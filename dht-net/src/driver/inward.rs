@@ -47,7 +47,7 @@ impl<O: Overlay, T: Transport<O>> Driver<O, T> {
                 self.local.send_replace(self.node.local().clone());
             }
             Incoming::Reachable(reachable) => {
-                self.reachable = Some(reachable);
+                self.reachable = reachable;
                 self.take_role(self.mode.role(self.reachable));
             }
             Incoming::Closed => {}

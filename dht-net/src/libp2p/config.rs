@@ -24,7 +24,8 @@ pub struct Config {
     /// Where to listen: `/ip4|ip6/…/tcp/…`, and `/udp/…/quic-v1` with the feature `quic`. Empty: dial only.
     /// Default: any free TCP port on every interface.
     pub listen: Vec<Multiaddr>,
-    /// What to tell others instead of the addresses found out. Default: empty, tell what was found out.
+    /// What to tell others instead of the addresses found out; believed and never tested. Default: empty, tell what was
+    /// found out.
     pub announce: Vec<Multiaddr>,
     /// Names of the DHT protocol, the preferred first; `1..=8`. Default: `/ipfs/kad/1.0.0`.
     pub protocols: Vec<String>,
@@ -39,7 +40,8 @@ pub struct Config {
     pub names: bool,
     /// Whether to find out with AutoNAT v2 if this node can be reached, and to help others to. Default: yes.
     pub autonat: bool,
-    /// How long a confirmed address is believed without new proof. Default: 30 min.
+    /// How long a confirmed address goes without new proof until it is tested again, looked at every half of it. Two tests
+    /// in a row that fail end the belief in it, and it is not tested for as long at least. Default: 30 min.
     pub recheck: Duration,
 
     /// A connection must stand (name resolution and handshake included) within this; one address gets half of it.

@@ -13,7 +13,7 @@ use dht_protocol::StreamCodec;
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, StreamProtocol, Swarm,
-    autonat::v2::{client, server},
+    autonat::v2::server,
     connection_limits::{self, ConnectionLimits},
     core::upgrade::Version,
     identify,
@@ -30,7 +30,7 @@ use super::{
     hub::Hub,
     ip,
     observe::Observer,
-    probe::Prober,
+    probe::{Prober, Report},
     reach::Reach,
     stack,
     trim::{self, Candidate},
@@ -61,6 +61,8 @@ pub(super) struct Parts<O: HostOverlay, C: StreamCodec<O>> {
 pub(super) enum Happening<O: HostOverlay> {
     Dht(Incoming<O>),
     Identify(Box<identify::Event>),
+    /// No address of ours can be reached, as far as was found out.
+    Unreachable,
     /// Told by other means, or only of interest to others.
     Other,
 }
@@ -77,9 +79,12 @@ impl<O: HostOverlay> From<identify::Event> for Happening<O> {
     }
 }
 
-impl<O: HostOverlay> From<client::Event> for Happening<O> {
-    fn from(_: client::Event) -> Self {
-        Self::Other
+impl<O: HostOverlay> From<Report> for Happening<O> {
+    fn from(report: Report) -> Self {
+        match report {
+            Report::Unreachable => Self::Unreachable,
+            Report::Tested => Self::Other,
+        }
     }
 }
 
@@ -212,12 +217,13 @@ impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
             SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
                 self.tell_local().await
             }
-            SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
+            SwarmEvent::ExternalAddrConfirmed { .. }
+            | SwarmEvent::ExternalAddrExpired { .. }
+            | SwarmEvent::Behaviour(Happening::Unreachable) => {
                 self.tell_local().await;
-                let announced = &self.hub.config.announce;
-                let reachable = self.swarm.external_addresses().any(|addr| !announced.contains(addr));
-                if self.reachable != Some(reachable) {
-                    self.reachable = Some(reachable);
+                let reachable = reachability(self.swarm.external_addresses(), &self.hub.config.announce);
+                if self.reachable != reachable {
+                    self.reachable = reachable;
                     self.hub.report(Incoming::Reachable(reachable)).await;
                 }
             }
@@ -273,6 +279,21 @@ impl<O: HostOverlay, C: StreamCodec<O>> Host<O, C> {
     }
 }
 
+/// Whether others reach us at any address, as far as was found out by dial-backs: `external` are those that succeeded and
+/// the announced ones.
+///
+/// An announced address is never tested: it is the operator's word, often for a way that no dial-back can take. So it is
+/// no proof, which mode `Auto` asks for, but it is not found closed either: with one it is never known that no address is
+/// reachable, which mode `AutoServer` asks for. Otherwise a side address that strangers name (QUIC where UDP is closed),
+/// or the loss of one, would end the service at the address that the operator vouches for.
+fn reachability<'a>(
+    mut external: impl Iterator<Item = &'a Multiaddr>,
+    announced: &[Multiaddr],
+) -> Option<bool> {
+    let found = external.any(|addr| !announced.contains(addr));
+    (found || announced.is_empty()).then_some(found)
+}
+
 /// Whether nobody listens on this TCP port. libp2p shares ports, so that it can dial from the one it listens on: a
 /// second program on the same port would be taken in silence and get a part of the connections.
 fn is_free(addr: &Multiaddr) -> io::Result<()> {
@@ -296,4 +317,20 @@ fn limits(config: &Config) -> ConnectionLimits {
         .with_max_established_incoming(Some(config.max_inbound_connections))
         .with_max_established(Some(config.max_connections))
         .with_max_established_per_peer(Some(config.connections_per_peer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announced_address_is_no_proof_and_is_not_known_to_be_closed() {
+        let [ours, other] = ["/ip4/1.2.3.4/tcp/4001", "/ip4/1.2.3.4/udp/4001/quic-v1"]
+            .map(|addr| addr.parse::<Multiaddr>().unwrap());
+        let announced = std::slice::from_ref(&ours);
+        assert_eq!(reachability([].into_iter(), &[]), Some(false));
+        assert_eq!(reachability([&other].into_iter(), &[]), Some(true));
+        assert_eq!(reachability([&ours, &other].into_iter(), announced), Some(true));
+        assert_eq!(reachability([&ours].into_iter(), announced), None, "whatever else failed or was lost");
+    }
 }

@@ -1,8 +1,11 @@
 //! Which of our addresses can be reached from outside: a policy without I/O.
 //!
 //! Others say where they see us. Anybody can say anything, so an address is tested only once observers in several
-//! networks agree, and it is believed only for as long as there is proof: a dial-back that succeeded, or somebody who
-//! connected to us that way. AutoNAT v2 as libp2p has it neither tests an address twice nor forgets one.
+//! networks agree, and it is believed from a dial-back that succeeded until two in a row failed. AutoNAT v2 as libp2p has
+//! it neither tests an address twice nor forgets one.
+//!
+//! That this node cannot be reached is told once an address was given up and none is confirmed. Whoever names addresses
+//! chooses how many of them are under test and whether anybody dials them, so none can keep that from being told for long.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -13,19 +16,55 @@ use super::{Scope, ip};
 
 /// Networks that must agree on an address before it is tested.
 const OBSERVERS: usize = 4;
-/// Addresses that are being tested or are confirmed.
+/// Addresses that are being tested, are confirmed or were given up lately.
 const MAX_TESTED: usize = 16;
 /// Addresses that were named and are not tested yet.
 const MAX_NAMED: usize = 64;
 /// Dial-backs in a row that fail until an address is given up, confirmed before or not.
 const MAX_FAILURES: u8 = 2;
 
-/// An address that is tested.
+/// An address that was tested, or is.
 #[derive(Debug)]
 struct Tested {
-    /// The last proof; `None` while there was none.
+    /// The last proof; `None` while there was none, and again when it is given up.
     proof: Option<Instant>,
     failures: u8,
+    /// When it failed last, or was first tested.
+    since: Instant,
+    /// Whether the present client tests it: a verdict is heard once, and from nobody else.
+    running: bool,
+}
+
+impl Tested {
+    fn given_up(&self) -> bool {
+        self.failures >= MAX_FAILURES
+    }
+
+    /// Whether it was never reached, and failed no more than may be chance. What nobody has dialled yet, and may never
+    /// dial, is nothing to wait for.
+    fn is_open(&self) -> bool {
+        self.proof.is_none() && self.failures > 0 && !self.given_up()
+    }
+}
+
+/// What a failed dial-back tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) enum Told {
+    #[default]
+    Nothing,
+    /// The address was confirmed, and is no more.
+    Lost,
+    /// None is confirmed and none is worth waiting for.
+    Unreachable,
+}
+
+/// What is due when the tests begin anew.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub(super) struct Due {
+    /// What is to be tested.
+    pub(super) test: Vec<Multiaddr>,
+    /// As [`Told::Unreachable`].
+    pub(super) unreachable: bool,
 }
 
 /// Which transport and IP version an address belongs to; somebody who comes in that way proves it open.
@@ -43,11 +82,13 @@ pub(super) struct Reach {
     /// The networks that named an address, no more than must agree, and when it was last named.
     named: BTreeMap<Multiaddr, (Vec<IpAddr>, Instant)>,
     tested: BTreeMap<Multiaddr, Tested>,
+    /// Since when only addresses that failed once keep it from being told that none can be reached.
+    waiting: Option<Instant>,
 }
 
 impl Reach {
     pub(super) fn new(scope: Scope, recheck: Duration) -> Self {
-        Self { scope, recheck, named: BTreeMap::new(), tested: BTreeMap::new() }
+        Self { scope, recheck, named: BTreeMap::new(), tested: BTreeMap::new(), waiting: None }
     }
 
     /// Somebody at `from` sees us at `addr`; whether that is to be tested now.
@@ -68,33 +109,56 @@ impl Reach {
         if networks.len() < enough && !networks.contains(&network) {
             networks.push(network);
         }
-        if networks.len() < enough || self.tested.len() >= MAX_TESTED {
+        if networks.len() < enough || !self.has_room() {
             return false;
         }
         self.named.remove(addr);
-        self.tested.insert(addr.clone(), Tested { proof: None, failures: 0 });
+        self.tested.insert(addr.clone(), Tested { proof: None, failures: 0, since: now, running: true });
         true
+    }
+
+    /// Whether one more can be tested; what was given up long ago gives way to it.
+    fn has_room(&mut self) -> bool {
+        if self.tested.len() >= MAX_TESTED {
+            let given_up = self.tested.iter().filter(|(_, tested)| tested.given_up());
+            let oldest = given_up.min_by_key(|(_, tested)| tested.since).map(|(addr, _)| addr.clone());
+            oldest.map(|addr| self.tested.remove(&addr));
+        }
+        self.tested.len() < MAX_TESTED
     }
 
     /// A dial-back to the address succeeded; whether that is news.
     pub(super) fn confirm(&mut self, addr: &Multiaddr, now: Instant) -> bool {
         let Some(tested) = self.tested.get_mut(addr) else { return false };
         let news = tested.proof.is_none();
-        *tested = Tested { proof: Some(now), failures: 0 };
+        *tested = Tested { proof: Some(now), failures: 0, since: now, running: false };
+        self.waiting = None;
         news
     }
 
-    /// A dial-back to the address failed; whether that tells something: a confirmed address is given up, or the last one
-    /// that was under test, so that none is left.
-    pub(super) fn fail(&mut self, addr: &Multiaddr) -> bool {
-        let Some(tested) = self.tested.get_mut(addr) else { return false };
+    /// A dial-back to the address failed. Nothing if it is not the present client that tests it.
+    pub(super) fn fail(&mut self, addr: &Multiaddr, now: Instant) -> Told {
+        let Some(tested) = self.tested.get_mut(addr).filter(|tested| tested.running) else {
+            return Told::Nothing;
+        };
+        tested.running = false;
         tested.failures = tested.failures.saturating_add(1);
-        if tested.failures < MAX_FAILURES {
-            return false;
+        tested.since = now;
+        if !tested.given_up() {
+            return Told::Nothing;
         }
-        let confirmed = tested.proof.is_some();
-        self.tested.remove(addr);
-        confirmed || self.tested.is_empty()
+        if tested.proof.take().is_some() {
+            return Told::Lost;
+        }
+        if self.tested.values().any(|other| other.proof.is_some()) {
+            return Told::Nothing;
+        }
+        if self.tested.values().any(Tested::is_open) {
+            self.waiting.get_or_insert(now);
+            return Told::Nothing;
+        }
+        self.waiting = None;
+        Told::Unreachable
     }
 
     /// Somebody from outside connected to `local`.
@@ -103,19 +167,41 @@ impl Reach {
         let way = way(local);
         for (addr, tested) in &mut self.tested {
             if outside && self::way(addr) == way && tested.proof.is_some() {
-                *tested = Tested { proof: Some(now), failures: 0 };
+                tested.proof = Some(now);
+                tested.failures = 0;
             }
         }
     }
 
+    /// The client was replaced: what comes of its tests counts for nothing, since it refuses the dial-backs of those that
+    /// are still under way.
+    pub(super) fn forget_tests(&mut self) {
+        self.tested.values_mut().for_each(|tested| tested.running = false);
+    }
+
     /// What is to be tested anew: confirmed addresses without fresh proof, and others after a failure, since one proves
-    /// little. Tests that led to nothing are dropped.
-    pub(super) fn recheck(&mut self, now: Instant) -> Vec<Multiaddr> {
-        self.tested.retain(|_, tested| tested.proof.is_some() || tested.failures > 0);
-        let stale = |tested: &Tested| {
-            tested.proof.is_none_or(|proof| now.saturating_duration_since(proof) >= self.recheck)
+    /// little. Tests that led to nothing are dropped; what failed is kept until it failed a full recheck ago, so that an
+    /// address that was given up is not tested again the moment it is named again.
+    pub(super) fn recheck(&mut self, now: Instant) -> Due {
+        let is_due = |last: Instant| now.saturating_duration_since(last) >= self.recheck;
+        let is_kept = |tested: &Tested| {
+            tested.proof.is_some() || tested.running || (tested.failures > 0 && !is_due(tested.since))
         };
-        self.tested.iter().filter(|(_, tested)| stale(tested)).map(|(addr, _)| addr.clone()).collect()
+        self.tested.retain(|_, tested| is_kept(tested));
+        let mut test = Vec::new();
+        for (addr, tested) in &mut self.tested {
+            if !tested.running && !tested.given_up() && tested.proof.is_none_or(is_due) {
+                tested.running = true;
+                test.push(addr.clone());
+            }
+        }
+        // New ones that fail once can be named without end, but they can delay this only so long.
+        let open = self.tested.values().any(Tested::is_open);
+        let unreachable = self.waiting.is_some_and(|since| !open || is_due(since));
+        if unreachable {
+            self.waiting = None;
+        }
+        Due { test, unreachable }
     }
 }
 
@@ -127,84 +213,4 @@ fn way(addr: &Multiaddr) -> Way {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn addr(text: &str) -> Multiaddr {
-        text.parse().unwrap()
-    }
-
-    fn from(i: u8) -> IpAddr {
-        [8, i, 1, 1].into()
-    }
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn four_networks_must_agree() {
-        let now = Instant::now();
-        let mut reach = Reach::new(Scope::Public, HOUR);
-        let ours = addr("/ip4/1.1.1.1/tcp/4001");
-        assert!((0..100).all(|_| !reach.observe(&ours, from(1), now)));
-        assert!(!reach.observe(&ours, from(2), now) && !reach.observe(&ours, from(3), now));
-        assert!(reach.observe(&ours, from(4), now));
-        assert!(!reach.observe(&ours, from(5), now), "it is tested once");
-        for private in ["/ip4/10.0.0.1/tcp/1", "/ip6/::1/tcp/1", "/dns4/a.example/tcp/1"] {
-            assert!((0..9).all(|i| !reach.observe(&addr(private), from(i), now)));
-        }
-        let relay = "/ip4/1.1.1.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN/p2p-circuit";
-        assert!((0..9).all(|i| !reach.observe(&addr(relay), from(i), now)));
-    }
-
-    #[test]
-    fn what_others_claim_is_bounded() {
-        let now = Instant::now();
-        let mut reach = Reach::new(Scope::Public, HOUR);
-        for port in 0..1000 {
-            let claim = addr(&format!("/ip4/1.1.1.1/tcp/{port}"));
-            (0..4).for_each(|i| assert!(reach.observe(&claim, from(i), now) == (i == 3 && port < 16)));
-        }
-        assert!(reach.tested.len() == MAX_TESTED && reach.named.len() <= MAX_NAMED);
-        let claim = addr("/ip4/1.1.1.1/tcp/999");
-        (0..=255).for_each(|i| assert!(!reach.observe(&claim, from(i), now)));
-        assert!(
-            reach.named.values().all(|(networks, _)| networks.len() <= OBSERVERS),
-            "while none can be tested"
-        );
-        assert!(reach.recheck(now).is_empty() && reach.tested.is_empty(), "failed tests make room");
-    }
-
-    #[test]
-    fn an_address_that_was_never_reached_is_given_up_by_the_second_failure() {
-        let now = Instant::now();
-        let mut reach = Reach::new(Scope::Any, HOUR);
-        let [a, b] = [addr("/ip4/1.1.1.1/tcp/1"), addr("/ip4/1.1.1.1/udp/1/quic-v1")];
-        assert!(reach.observe(&a, from(1), now) && reach.observe(&b, from(1), now));
-        assert!(!reach.fail(&a) && !reach.fail(&b));
-        assert_eq!(reach.recheck(now), [a.clone(), b.clone()], "one failure proves little");
-        assert!(!reach.fail(&a), "the other one is still under test");
-        assert!(reach.fail(&b), "none is left");
-        assert!(reach.tested.is_empty() && reach.observe(&a, from(1), now), "it may be tested another time");
-    }
-
-    #[test]
-    fn proof_grows_old_and_two_failures_end_it() {
-        let start = Instant::now();
-        let mut reach = Reach::new(Scope::Public, HOUR);
-        let (tcp, quic) = (addr("/ip4/1.1.1.1/tcp/1"), addr("/ip4/1.1.1.1/udp/1/quic-v1"));
-        for ours in [&tcp, &quic] {
-            assert!((0..4).any(|i| reach.observe(ours, from(i), start)));
-            assert!(reach.confirm(ours, start) && !reach.confirm(ours, start));
-        }
-        let later = start + HOUR;
-        reach.entered(&addr("/ip4/192.168.0.2/tcp/1"), &addr("/ip4/8.8.8.8/tcp/9"), later);
-        reach.entered(
-            &addr("/ip4/192.168.0.2/udp/1/quic-v1"),
-            &addr("/ip4/192.168.0.9/udp/9/quic-v1"),
-            later,
-        );
-        assert_eq!(reach.recheck(later), std::slice::from_ref(&quic), "the neighbour proves nothing");
-        assert!(!reach.fail(&quic) && reach.fail(&quic) && !reach.fail(&quic));
-        assert!(!reach.fail(&tcp) && !reach.confirm(&tcp, later) && !reach.fail(&tcp));
-    }
-}
+mod tests;

@@ -179,7 +179,7 @@ impl<O: Overlay, C: DatagramCodec<O>> Udp<O, C> {
         };
         self.ready.push_back(Incoming::Local(contact));
         // A datagram needs no connection: whoever's question gets here is answered, behind a NAT as well.
-        self.ready.push_back(Incoming::Reachable(true));
+        self.ready.push_back(Incoming::Reachable(Some(true)));
     }
 
     fn read_clock(&self) -> Mono {

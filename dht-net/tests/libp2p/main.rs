@@ -303,38 +303,44 @@ async fn an_address_that_others_reach_is_found_out_and_told() {
     let helper = Server::echo(seeking.clone()).await;
     let mut node = host(seeking).await;
     node.send(RequestId(0), helper.contact(), find("x"));
-    while within(node.next()).await != Incoming::Reachable(true) {}
+    while within(node.next()).await != Incoming::Reachable(Some(true)) {}
 }
 
 /// The client of AutoNAT tests every five seconds and is made anew every ten; two tests are two times that.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn an_address_that_nobody_reaches_is_found_out_and_told() {
-    let helper = Server::echo(Config { autonat: true, ..config() }).await;
-    // It is seen at 127.0.0.1, where it does not listen.
-    let closed = Config {
-        listen: vec!["/ip4/127.0.0.2/tcp/0".parse().unwrap()],
-        autonat: true,
-        recheck: Duration::from_secs(20),
-        ..config()
-    };
-    let mut node = host(closed).await;
-    let told = async {
-        // Whom it asks next is somebody to whom it connected lately.
-        for round in 0.. {
-            node.send(RequestId(round), helper.contact(), find("x"));
-            let end = tokio::time::Instant::now() + Duration::from_secs(3);
-            while let Ok(incoming) = tokio::time::timeout_at(end, node.next()).await {
-                if let Incoming::Reachable(reachable) = incoming {
-                    return reachable;
+    let told = async |announce: Vec<Multiaddr>, limit| {
+        let helper = Server::echo(Config { autonat: true, ..config() }).await;
+        // It is seen at 127.0.0.1, where it does not listen.
+        let closed = Config {
+            listen: vec!["/ip4/127.0.0.2/tcp/0".parse().unwrap()],
+            announce,
+            autonat: true,
+            recheck: Duration::from_secs(20),
+            ..config()
+        };
+        let mut node = host(closed).await;
+        let told = async {
+            // Whom it asks next is somebody to whom it connected lately.
+            for round in 0.. {
+                node.send(RequestId(round), helper.contact(), find("x"));
+                let end = tokio::time::Instant::now() + Duration::from_secs(3);
+                while let Ok(incoming) = tokio::time::timeout_at(end, node.next()).await {
+                    if let Incoming::Reachable(reachable) = incoming {
+                        return reachable;
+                    }
                 }
+                node.order(Order::Disconnect(helper.contact().peer));
             }
-            node.order(Order::Disconnect(helper.contact().peer));
-        }
-        unreachable!("the rounds have no end");
+            unreachable!("the rounds have no end");
+        };
+        tokio::time::timeout(Duration::from_secs(limit), told).await.ok()
     };
-    let told = tokio::time::timeout(Duration::from_secs(60), told).await;
-    assert_eq!(told, Ok(false));
+    let announced = vec!["/ip4/203.0.113.7/tcp/4001".parse().unwrap()];
+    let (plain, announcing) = tokio::join!(told(vec![], 60), told(announced, 25));
+    assert_eq!(plain, Some(Some(false)));
+    assert_eq!(announcing, None, "a side address says nothing about the announced one");
 }
 
 #[tokio::test]

@@ -216,7 +216,7 @@ pub async fn node(peer: u8, config: Config) -> Tiny {
     let mut udp = bind(TinyCodec::new(peer), config);
     let port = udp.local_addr().port();
     assert_eq!(next(&mut udp).await, Incoming::Local(Contact::new(peer, port)));
-    assert_eq!(next(&mut udp).await, Incoming::Reachable(true));
+    assert_eq!(next(&mut udp).await, Incoming::Reachable(Some(true)));
     udp
 }
 
