@@ -197,7 +197,7 @@ impl<O: Overlay> Bootstrap<O> {
             return None;
         }
         self.patience = self.patience.filter(|patience| now < *patience);
-        let enough = self.rounds > 0 && table.len() >= 2 * self.resiliency;
+        let enough = self.rounds > 0 && table.len() >= self.resiliency.saturating_mul(2);
         if self.looking {
             let waits = self.patience.is_some() || !enough;
             return waits.then_some(Want::Nothing);

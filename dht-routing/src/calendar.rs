@@ -1,5 +1,6 @@
 //! When the table looks after itself without being asked: the periodic refresh, and the repair of a table that ran low.
-//! Repairs come sooner and back off, so that a network which simply is that small is not bothered for ever.
+//! Repairs come sooner and back off, so that a network which simply is that small is not bothered for ever. An empty table
+//! bothers nobody, and its node is of no use: it keeps trying at the first delay, so that it is back soon when the others are.
 
 use std::time::Duration;
 
@@ -32,10 +33,13 @@ impl Calendar {
             return;
         }
         self.refresh.get_or_insert(now + config.refresh_interval);
-        if peers >= config.low_water || lonely {
+        let soon = now + config.repair_delay;
+        if lonely || (peers > 0 && peers >= config.low_water) {
             self.repair = None;
+        } else if peers == 0 {
+            self.repair = Some((self.repair.map_or(soon, |(at, _)| at.min(soon)), config.repair_delay));
         } else {
-            self.repair.get_or_insert((now + config.repair_delay, config.repair_delay));
+            self.repair.get_or_insert((soon, config.repair_delay));
         }
     }
 
@@ -47,11 +51,6 @@ impl Calendar {
     /// A refresh or bootstrap ended: a table that is low even so rests for its back-off first.
     pub(crate) fn rest(&mut self, now: Mono) {
         self.repair = self.repair.map(|(_, wait)| (now + wait, wait));
-    }
-
-    /// The table lost its last peer: whatever the back-off had grown to, this is new.
-    pub(crate) fn emptied(&mut self) {
-        self.repair = None;
     }
 
     /// What is due, with the next appointment made. While the table is `busy` with a refresh or bootstrap that is as
@@ -100,9 +99,13 @@ mod tests {
             }
         }
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600, 600, 600]);
-        calendar.emptied();
-        calendar.watch(now, &config, 0, false);
-        assert_eq!(calendar.alarm(), Some(now + config.repair_delay));
+        for _ in 0..10 {
+            calendar.watch(now, &config, 0, false);
+            let next = calendar.alarm().unwrap();
+            assert_eq!(next, now + config.repair_delay, "whatever the back-off had grown to");
+            assert_eq!(calendar.due(next, &config, false), Some(Due::Repair));
+            now = next;
+        }
         calendar.watch(now, &config, 10, false);
         assert_eq!(calendar.alarm(), calendar.refresh, "ten peers are enough");
         calendar.watch(now, &config, 0, true);

@@ -41,7 +41,8 @@ pub struct Config {
     pub stale_after: Option<Duration>,
     /// With fewer peers the table refreshes sooner than the interval says. Default 10.
     pub low_water: usize,
-    /// First delay of that repair; it doubles with every attempt, up to the refresh interval. Default 5 s.
+    /// First delay of that repair; it doubles with every attempt, up to the refresh interval, except while the table is
+    /// empty. Default 5 s.
     pub repair_delay: Duration,
     /// Peers that a node wants at least: below, bootstrap turns to its fallback contacts. At least 1. Default 3.
     pub resiliency: usize,

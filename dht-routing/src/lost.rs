@@ -1,13 +1,14 @@
 //! Peers that were lost. A node cannot tell a network that fell apart from peers that died, and what it never asks again it
 //! never finds again: two halves that were apart for an hour would stay two networks. So every refresh asks a few of
 //! those that failed, and one bootstrap contact that is not in the table. When all of the few answer, what was lost
-//! together is back together: then the others are asked too, and the table is refreshed with what comes of it.
+//! together is back together: then the others are asked too, and the table is refreshed with what comes of it, at most once
+//! in an interval: who comes and goes on purpose shall not make us work.
 
 use dht_core::{Contact, Mono, Overlay};
 
 use crate::Routing;
 
-/// Lost peers that a refresh asks. One that is back is an accident, as many are a network that healed.
+/// Lost peers that a refresh asks. One or two that are back are an accident, as many are a network that healed.
 const PROBES: usize = 3;
 
 impl<O: Overlay> Routing<O> {
@@ -32,7 +33,10 @@ impl<O: Overlay> Routing<O> {
             let first = self.draws.next_u64() as usize % self.lost.len();
             let some = self.lost.iter().cycle().skip(first).take(PROBES.min(self.lost.len()));
             contacts.extend(some.cloned());
-            self.probes.extend(contacts.iter().map(|contact| contact.peer.clone()));
+            let rested = self.healed.is_none_or(|at| now.since(at) >= self.config.refresh_interval);
+            if contacts.len() == PROBES && rested {
+                self.probes.extend(contacts.iter().map(|contact| contact.peer.clone()));
+            }
         }
         let absent = |contact: &&Contact<O>| self.table.get(&contact.peer).is_none();
         let seeds: Vec<&Contact<O>> = self.remembered.iter().filter(absent).collect();
@@ -55,6 +59,7 @@ impl<O: Overlay> Routing<O> {
         if !answered {
             self.probes.clear();
         } else if self.probes.is_empty() {
+            self.healed = Some(now);
             let others: Vec<_> = self.lost.iter().take(self.slots()).cloned().collect();
             for contact in others {
                 self.check(now, contact, self.config.check_timeout);

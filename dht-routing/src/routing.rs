@@ -37,6 +37,8 @@ pub struct Routing<O: Overlay> {
     /// Forced refreshes asked for while a periodic one ran; they run together afterwards.
     pub(crate) queued: Vec<RefreshId>,
     pub(crate) last_refresh: Option<Mono>,
+    /// When lost peers were last found to be back together.
+    pub(crate) healed: Option<Mono>,
     /// Numbered, because those that the table starts itself have no id.
     pub(crate) bootstraps: Vec<(u64, Bootstrap<O>)>,
     pub(crate) last_id: u64,
@@ -74,6 +76,7 @@ impl<O: Overlay> Routing<O> {
             refresh: None,
             queued: Vec::new(),
             last_refresh: None,
+            healed: None,
             bootstraps: Vec::new(),
             last_id: 0,
             remembered: Vec::new(),
@@ -329,11 +332,8 @@ impl<O: Overlay> Routing<O> {
     pub(crate) fn gone(&mut self, peer: O::PeerId, cause: Removal) {
         self.counts.removed += 1;
         self.tell(Event::Removed { peer, cause });
-        if self.table.is_empty() {
-            self.calendar.emptied();
-            if self.bootstraps.is_empty() {
-                self.tell(Event::BootstrapNeeded);
-            }
+        if self.table.is_empty() && self.bootstraps.is_empty() {
+            self.tell(Event::BootstrapNeeded);
         }
     }
 

@@ -116,11 +116,12 @@ impl<O: Overlay> Table<O> {
         self.k
     }
 
-    /// The first prefix from which on there are fewer than so many peers, all deeper ones included.
+    /// The first prefix from which on there are fewer than so many peers, all deeper ones and those who are about to enter
+    /// included.
     pub(crate) fn first_with_fewer(&self, peers: usize) -> u32 {
         let mut deeper = 0;
         let enough = self.buckets.iter().rposition(|bucket| {
-            deeper += bucket.len();
+            deeper += bucket.len() + bucket.pending as usize;
             deeper >= peers
         });
         enough.map_or(0, |bucket| bucket as u32 + 1)

@@ -239,6 +239,33 @@ fn one_lost_peer_that_is_back_is_no_network() {
 }
 
 #[test]
+fn the_only_lost_peer_that_is_back_is_no_network_either() {
+    let mut world = World::new(quiet());
+    world.populate([1, 2, 200]);
+    world.insert([1, 2, 200]);
+    world.routing.failed(world.now, &200, Failure::Timeout);
+    world.routing.refresh(world.now, false);
+    world.run(secs(60));
+    assert!(world.routing.get(&200).is_some());
+    assert_eq!(world.refreshed().len(), 1);
+}
+
+#[test]
+fn peers_that_come_and_go_make_one_refresh_in_an_interval() {
+    let mut world = World::new(quiet());
+    world.populate([1, 2, 200, 201, 202]);
+    for round in 0..3 {
+        world.insert([1, 2, 200, 201, 202]);
+        for peer in [200, 201, 202] {
+            world.routing.failed(world.now, &peer, Failure::Reset);
+        }
+        world.routing.refresh(world.now, false);
+        world.run(secs(60));
+        assert_eq!(world.refreshed().len(), if round == 0 { 2 } else { 1 }, "{round}");
+    }
+}
+
+#[test]
 fn a_seed_that_came_back_empty_is_told_of_us() {
     let mut world = World::new(quiet());
     world.populate([1, 2, 250]);
@@ -348,7 +375,8 @@ fn an_emptied_table_asks_for_help_and_recovers_from_the_peers_it_lost() {
     world.checks.clear();
     world.run(secs(120));
     let times: Vec<_> = world.checks.iter().map(|(_, at, _)| at.since(Mono(secs(1060))).as_secs()).collect();
-    assert_eq!(times, [5, 5, 25, 25, 55, 55, 105, 105], "ten seconds each, and a growing rest between");
+    let expected: Vec<u64> = (0..8).flat_map(|attempt| [5 + attempt * 15; 2]).collect();
+    assert_eq!(times, expected, "ten seconds each, and the same rest between, however long it takes");
     assert!(world.take_events().contains(&Event::BootstrapNeeded), "each attempt that failed is told");
     world.peers = all;
     world.run(secs(120));
@@ -386,4 +414,15 @@ fn a_bucket_counts_as_refreshed_only_if_somebody_was_found() {
     assert_eq!(world.prefixes(), [8, 0]);
     assert!(!world.take_events().contains(&Event::BucketRefreshed { prefix: 0 }));
     assert_eq!(world.routing.statistics().buckets[0].refreshed, None);
+}
+
+/// The lookup of the own key has found many, and their checks are under way: what it has met is more than the table.
+#[test]
+fn a_small_table_in_a_large_network_is_looked_around_in() {
+    let mut world = World::new(Config { k: 3, ..quiet() });
+    world.populate(1..=250);
+    world.insert([128, 64]);
+    world.routing.refresh(world.now, false);
+    world.run(secs(60));
+    assert!(world.prefixes().starts_with(&[8, 0, 1]), "{:?}", world.prefixes());
 }
