@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use dht_core::InvalidConfig;
 
+/// No lookup has more requests in flight.
+const MAX_ALPHA: usize = 1 << 16;
+
 /// How lookups behave. Every field changes behaviour; [`Config::validate`] names the one that is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// How many closest peers a lookup confirms and a store places its item on.
     pub k: usize,
-    /// Requests of one lookup that may be in flight at once, those that are overdue not counted.
+    /// Requests of one lookup that may be in flight at once, those that are overdue not counted. At most 65,536.
     pub alpha: usize,
     /// Requests in flight while answers still lead closer: those would mostly ask peers that the next answer makes
     /// irrelevant. The window opens from here to `alpha` as answers converge. At most `alpha`.
@@ -94,7 +97,7 @@ impl Config {
             };
         }
         need!(k, self.k >= 1, "at least 1");
-        need!(alpha, self.alpha >= 1, "at least 1");
+        need!(alpha, (1..=MAX_ALPHA).contains(&self.alpha), "1 to 65536");
         need!(approach, (1..=self.alpha).contains(&self.approach), "1 to alpha");
         need!(beta, (1..=self.k).contains(&self.beta), "1 to k");
         need!(request_timeout, !self.request_timeout.is_zero(), "above zero");

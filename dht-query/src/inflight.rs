@@ -1,8 +1,9 @@
 //! Requests that wait for their answer: their names, and the alarms that end the waiting.
 //!
 //! A request has up to three alarms, in this order: it is *overdue* when an answer would usually have come, *given up*
-//! when it is so late that nothing waits for it any more, and at its *deadline* it has failed. An answer before the
-//! deadline counts, whatever alarm has rung. What follows from an alarm is decided elsewhere.
+//! when it is so late that nothing waits for it any more, and at its *deadline* it has failed. A store and a lone request, in
+//! whose place nobody else can answer, are never overdue; given up they are sent once more and still waited for. An answer
+//! before the deadline counts, whatever alarm has rung. What follows from an alarm is decided elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,7 @@ pub(crate) struct InFlight<O: Overlay> {
     pub(crate) sent: Mono,
     /// Whether the first alarm has rung.
     pub(crate) overdue: bool,
-    /// Whether nothing waits for it any more.
+    /// Whether the second has: nothing waits for it any more, or it was sent once more.
     pub(crate) given_up: bool,
     times: Times,
     next: (Mono, Alarm),

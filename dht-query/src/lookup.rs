@@ -225,13 +225,16 @@ impl<O: Overlay> Lookup<O> {
     fn window(&self, converged: usize, wants: Wants) -> usize {
         let Rules { alpha, approach, beta, .. } = self.rules;
         let (limit, approach) = (wants.limit, wants.silence.before(approach).min(alpha));
-        let opened = approach + (alpha - approach) * converged.min(beta) / beta;
+        let opened = approach + (alpha - approach).saturating_mul(converged.min(beta)) / beta;
         (opened.min(limit.max(approach)) + self.setbacks).min(alpha)
     }
 
-    /// Nothing is left to do among the k nearest, `useful` of them.
+    /// Nothing is left to do among the k nearest, `useful` of them. Too few of them is enough only if some of the nearest
+    /// have answered: when all but the far ones of the approach are mute, the line may be, and not they.
     fn end(&self, useful: usize) -> Next {
-        if useful >= self.rules.k || self.answered >= self.rules.beta {
+        let answered = |c: &Candidate<O>| c.state == State::Queried;
+        let nearest = self.candidates.iter().filter(|c| answered(c) || self.can_revive(c)).take(self.rules.k);
+        if useful >= self.rules.k || nearest.filter(|c| answered(c)).count() >= self.rules.beta {
             return Next::Done;
         }
         if self.candidates.iter().any(|c| self.can_revive(c)) {

@@ -8,9 +8,10 @@
 //! deviations it is *given up*: round trips to strangers have a heavy tail (half of them begin with a handshake), and eight
 //! keeps false alarms well below one in a hundred.
 //!
-//! Answers that took many times as long as the quick third do not count: a minority of very slow peers would raise mean and
-//! deviation until nothing is overdue any more. The quick third is followed in small steps and does not care how slow the
-//! others are; when most answers have become slower it rises, and they count.
+//! Answers that took many times as long as the median do not count: a minority of very slow peers would raise mean and
+//! deviation until nothing is overdue any more. The median is followed in small steps and does not care how slow the slower
+//! half is; when most answers have become slower it rises, and they count. Whoever gives less than half of the answers can
+//! neither raise the estimate without bound nor keep the others out of it.
 
 use std::time::Duration;
 
@@ -18,17 +19,17 @@ use std::time::Duration;
 const INITIAL: Duration = Duration::from_secs(1);
 /// No round trip counts for more, so that the arithmetic below cannot overflow.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Least that the quick third is taken for, so that its steps do not vanish.
+/// Least that the median is taken for, so that its steps do not vanish.
 const SHORTEST: Duration = Duration::from_micros(100);
-/// An answer that took more than that many times as long as the quick third does not count.
+/// An answer that took more than that many times as long as the median does not count.
 const OUTLIER: u32 = 12;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RttEstimate {
     smoothed: Option<Duration>,
     deviation: Duration,
-    /// A third of the answers are quicker. Zero before the first.
-    quick: Duration,
+    /// Half of the answers are quicker. Zero before the first.
+    median: Duration,
     silence: Share,
 }
 
@@ -63,15 +64,15 @@ impl Share {
 impl RttEstimate {
     pub(crate) fn sample(&mut self, rtt: Duration) {
         let rtt = rtt.min(LONGEST);
-        if self.quick.is_zero() {
-            self.quick = rtt.clamp(SHORTEST, INITIAL);
-        } else if rtt > self.quick {
-            // Half the step of the other way: it stands still where two of three are above.
-            self.quick += self.quick / 32;
+        // Equal steps both ways: it stands still where as many are above as below.
+        if self.median.is_zero() {
+            self.median = rtt.clamp(SHORTEST, INITIAL);
+        } else if rtt > self.median {
+            self.median += self.median / 32;
         } else {
-            self.quick = (self.quick - self.quick / 16).max(SHORTEST);
+            self.median = (self.median - self.median / 32).max(SHORTEST);
         }
-        if rtt > self.quick.saturating_mul(OUTLIER) {
+        if rtt > self.median.saturating_mul(OUTLIER) {
             return;
         }
         let Some(smoothed) = self.smoothed else {
@@ -171,6 +172,20 @@ mod tests {
                 &mut estimate,
             );
             assert!(estimate.given_up_after(false, FLOOR, CEILING) < Duration::from_millis(500));
+        }
+    }
+
+    #[test]
+    fn a_quick_minority_does_not_keep_the_others_out() {
+        for quick in [36, 40, 45] {
+            let mut estimate = RttEstimate::default();
+            let samples = heavy(0.3, 3).take(10_000).enumerate();
+            let near = samples.map(|(i, x)| (i * 37 % 100 < quick, x));
+            let [_, given_up] = run(
+                near.map(|(near, x)| Duration::from_secs_f64(x * if near { 0.002 } else { 0.12 })),
+                &mut estimate,
+            );
+            assert!(given_up < 0.02, "{quick} %: {given_up}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a query does next: whom it asks, where it places, when it is over.
 
+use std::time::Duration;
+
 use dht_core::{Contact, Mono, Overlay, Request};
 
 use super::{Driven, Goal, Line, Query, Task};
@@ -12,6 +14,10 @@ use crate::{
     paths,
     place::{self, Place},
 };
+
+/// A line that is dark is tried no more often, however short the back-off: where sending fails at once, nothing else holds
+/// the next try up.
+const LINE_PAUSE: Duration = Duration::from_secs(1);
 
 impl<O: Overlay> Query<O> {
     /// Sends what may be sent now.
@@ -71,9 +77,9 @@ impl<O: Overlay> Query<O> {
     /// it may have come back just now: once all are asked anew.
     fn wait_for_own_line(&mut self, now: Mono, common: &mut Common<O>) -> bool {
         match common.heard.filter(|_| common.config.retries > 0) {
-            Some(heard) if heard < self.started => {
+            Some(heard) if heard <= self.started => {
                 self.line = Line::Dark;
-                let when = common.retry_at(now, common.config.retries);
+                let when = common.retry_at(now, common.config.retries).max(now + LINE_PAUSE);
                 self.paths.probe(when)
             }
             Some(_) if self.line != Line::Back => {
