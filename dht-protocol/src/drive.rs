@@ -9,15 +9,17 @@ use dht_routing::{Action, Checked, LookupId};
 use crate::{Event, Node, Output};
 
 /// Why a query runs that no caller asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Errand {
-    Upkeep(LookupId),
+pub(crate) enum Errand<O: Overlay> {
+    /// The table wants to know who is near this key.
+    Upkeep(LookupId, O::Key),
     Correction,
 }
 
 /// What a caller's query aims at.
 pub(crate) struct Asked<O: Overlay> {
     pub(crate) key: O::Key,
+    /// Whether its nearest peers are waited for when others have answered; a fetch does not, and may leave some out.
+    pub(crate) exact: bool,
     /// What holders of something worse are corrected under when the query ends.
     pub(crate) correct: Option<O::Query>,
 }
@@ -61,10 +63,11 @@ impl<O: Overlay> Node<O> {
             }
             Action::Lookup { id, target, timeout } => {
                 let options = QueryOptions { timeout: Some(timeout), ..QueryOptions::default() };
-                let seeds = self.seeds(&O::key_of(&target));
+                let key = O::key_of(&target);
+                let seeds = self.seeds(&key);
                 match self.queries.closest(now, target, seeds, options) {
                     Ok(query) => {
-                        self.errands.insert(query, Errand::Upkeep(id));
+                        self.errands.insert(query, Errand::Upkeep(id, key));
                     }
                     Err(_) => self.routing.looked_up(now, id, 0),
                 }
@@ -158,9 +161,13 @@ impl<O: Overlay> Node<O> {
 
     fn on_finished(&mut self, now: Now, id: QueryId, finished: Finished<O>) {
         match self.errands.remove(&id) {
-            Some(Errand::Upkeep(lookup)) => {
+            Some(Errand::Upkeep(lookup, key)) => {
                 // Peers that were only named may all be dead: a bucket is not refreshed by hearsay.
                 self.routing.looked_up(now, lookup, finished.confirmed);
+                // One's own neighbourhood would count again and again, and whoever wants to can settle there.
+                if finished.reason == Reason::Complete && key != self.local.key() {
+                    self.size.learn(&key, &finished.closest);
+                }
                 return;
             }
             Some(Errand::Correction) => return,
@@ -170,7 +177,9 @@ impl<O: Overlay> Node<O> {
             if finished.reason == Reason::Complete {
                 // A complete lookup is as good as a refresh of the bucket it ended in.
                 self.routing.note_lookup(now, &asked.key);
-                self.size.learn(&asked.key, &finished.closest);
+                if asked.exact {
+                    self.size.learn(&asked.key, &finished.closest);
+                }
             }
             // Whoever cancels a query wants its traffic to end.
             if let Some(query) = asked.correct.filter(|_| finished.reason != Reason::Cancelled) {

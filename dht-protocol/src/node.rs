@@ -34,7 +34,7 @@ pub struct Node<O: Overlay> {
     pub(crate) book: Book<O>,
     pub(crate) serving: bool,
     pub(crate) checks: BTreeMap<RequestId, CheckId>,
-    pub(crate) errands: BTreeMap<QueryId, Errand>,
+    pub(crate) errands: BTreeMap<QueryId, Errand<O>>,
     /// What callers' queries aim at; bounded by the queries that may run.
     pub(crate) asked: BTreeMap<QueryId, Asked<O>>,
     pub(crate) out: VecDeque<Output<O>>,
@@ -88,7 +88,7 @@ impl<O: Overlay> Node<O> {
         let key = O::key_of(&target);
         let seeds = self.seeds(&key);
         let id = self.queries.closest(now, target, seeds, options)?;
-        self.asked.insert(id, Asked { key, correct: None });
+        self.asked.insert(id, Asked { key, exact: true, correct: None });
         Ok(id)
     }
 
@@ -121,7 +121,7 @@ impl<O: Overlay> Node<O> {
         let key = O::key_of(&O::target_of(&query));
         let seeds = self.seeds(&key);
         let id = self.queries.fetch(now, query.clone(), local, seeds, options)?;
-        self.asked.insert(id, Asked { key, correct: O::corrects(&query).then_some(query) });
+        self.asked.insert(id, Asked { key, exact: false, correct: O::corrects(&query).then_some(query) });
         Ok(id)
     }
 
@@ -153,7 +153,7 @@ impl<O: Overlay> Node<O> {
         let key = O::key_of(&O::target_of(&query));
         let seeds = self.seeds(&key);
         let id = self.queries.store(now, query, item, seeds, options)?;
-        self.asked.insert(id, Asked { key, correct: None });
+        self.asked.insert(id, Asked { key, exact: true, correct: None });
         Ok(id)
     }
 
