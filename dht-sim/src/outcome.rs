@@ -109,9 +109,9 @@ pub struct Operations {
     pub started: u64,
     /// Those that did what was asked: found what was published, stored it somewhere, joined.
     pub succeeded: u64,
-    /// Those that ended and did not.
+    /// Those that ended and did not, or that had not ended long after they should have.
     pub failed: u64,
-    /// Those whose node was gone before they ended, or that still ran at the end.
+    /// Those whose node was gone before they ended, or that still ran at the end and were in time.
     pub aborted: u64,
     /// Seconds from start to end, of those that succeeded.
     pub latency: Summary,

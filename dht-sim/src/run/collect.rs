@@ -16,6 +16,13 @@ pub(super) enum Result {
     },
 }
 
+impl Result {
+    /// Of what was never said to have ended: what should have ended long before has failed, and not been unlucky.
+    pub(super) fn unfinished(late: bool) -> Self {
+        if late { Self::Ended { ok: false, requests: None, hops: None } } else { Self::Aborted }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Tally {
     succeeded: u64,

@@ -113,13 +113,11 @@ impl<O: Overlay> Run<'_, O> {
         self.end_span();
         self.history.verify(&mut self.world);
         self.world.audit_stores();
-        for (node, op) in self.world.running() {
-            self.world.judge_deadline(node, op, self.patience);
-        }
         for (node, op) in self.world.unfinished() {
+            let late = self.world.is_overdue(node, op, self.query_timeout);
             let phase = self.phase_of(op.started);
             let attacked = self.is_aimed_at(op, node);
-            self.collector.ended(phase, (op.kind, attacked), OpResult::Aborted, 0.0);
+            self.collector.ended(phase, (op.kind, attacked), OpResult::unfinished(late), 0.0);
         }
         self.tell_violations();
         let until = self.seconds();
@@ -236,8 +234,17 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::outcome::Operations;
+    use crate::{
+        link::Links,
+        network::{Compact, CompactNetwork, seconds_of},
+        outcome::{Operations, ViolationKind},
+        run::Watch,
+        scenario::{OverlayKind, Scenario, Workload},
+        world::Op,
+    };
 
     #[test]
     fn what_never_succeeded_was_not_fast() {
@@ -285,6 +292,72 @@ mod tests {
         outcome.total.state.table_fill = 1.0;
         for measure in tables {
             assert!(measured(&outcome, &Check::of(measure)).is_some(), "{measure:?}");
+        }
+    }
+
+    /// A run of ten minutes, up to its last moment.
+    fn played<'a>(scenario: &'a Scenario, watch: &'a mut dyn Watch) -> Run<'a, Compact> {
+        let mut run = Run::new(scenario, Arc::new(CompactNetwork::default()), watch).unwrap();
+        run.gather().unwrap();
+        run.schedule();
+        run.play(run.at(scenario.duration)).unwrap();
+        run
+    }
+
+    #[test]
+    fn joins_that_hang_have_failed() {
+        let scenario = Scenario::new("hangs", 20).overlay(OverlayKind::Compact).duration(100.0);
+        let join = |key, started| Op { kind: OpKind::Join, key, started };
+        let mut watch = ();
+        let mut run = played(&scenario, &mut watch);
+        // One that began a minute ago and runs, one whose node goes after that time, and one that is not late.
+        let (long_ago, now) = (run.at(40.0), run.at(100.0));
+        run.world.join(5, join(5, long_ago), &[0]);
+        run.world.join(6, join(6, long_ago), &[0]);
+        run.world.join(7, join(7, now), &[0]);
+        run.stop(6, false);
+        run.follow();
+        let outcome = run.finish();
+        let joins = outcome.total.operations(OpKind::Join).unwrap();
+        assert_eq!((joins.failed, joins.aborted, joins.success()), (2, 1, Some(0.0)));
+        let late: Vec<_> = outcome.violations.iter().map(|late| (late.kind, late.node)).collect();
+        assert_eq!(late, [(ViolationKind::Overdue, Some(6)), (ViolationKind::Overdue, Some(5))]);
+    }
+
+    #[test]
+    fn every_kind_has_its_deadline_and_sleepers_have_none() {
+        let scenario = Scenario::new("deadlines", 20).overlay(OverlayKind::Compact).duration(100.0);
+        let mut watch = ();
+        let mut run = played(&scenario, &mut watch);
+        run.query_timeout = seconds_of(20.0);
+        for (kind, limit) in [(OpKind::Join, 38.0), (OpKind::Republish, 71.0), (OpKind::Get, 27.0)] {
+            for (beyond, late) in [(-0.1, false), (0.1, true)] {
+                let op = Op { kind, key: 0, started: run.at(100.0 - limit - beyond) };
+                assert_eq!(run.world.is_overdue(7, op, run.query_timeout), late, "{kind:?}");
+                run.world.put_to_sleep(8);
+                assert!(!run.world.is_overdue(8, op, run.query_timeout));
+            }
+        }
+    }
+
+    #[test]
+    fn announcements_that_did_not_end_are_counted() {
+        let mut scenario = Scenario::new("announces", 20)
+            .overlay(OverlayKind::Compact)
+            .links(Links::constant(2000.0))
+            .workload(Workload { values: 5, publish_over: 1.0, ..Workload::default() })
+            .duration(62.0);
+        scenario.engine.republish_interval = Some(60.0);
+        for stops in [false, true] {
+            let mut watch = ();
+            let mut run = played(&scenario, &mut watch);
+            let begun = run.world.unfinished().iter().filter(|(_, op)| op.kind == OpKind::Republish).count();
+            assert!(begun > 0);
+            let publishers = run.publishers.clone();
+            publishers.iter().filter(|_| stops).for_each(|node| run.stop(*node, false));
+            run.follow();
+            let outcome = run.finish();
+            assert_eq!(outcome.total.operations(OpKind::Republish).unwrap().aborted, begun as u64);
         }
     }
 }

@@ -14,7 +14,7 @@ mod setup;
 mod watch;
 mod work;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dht_core::Overlay;
 use dht_query::Reason;
@@ -87,8 +87,8 @@ struct Run<'a, O: Overlay> {
     /// True time of the scenario's beginning.
     origin: u64,
     k: usize,
-    /// Deadline of a query, with some slack for rounding.
-    patience: u64,
+    /// Deadline of callers' queries.
+    query_timeout: Duration,
     choices: Dice,
     churning: Dice,
     sessions: Quantiles,
@@ -164,8 +164,9 @@ impl<'a, O: Overlay> Run<'a, O> {
     fn on_done(&mut self, done: Done<O>) {
         let Done { op, node, result } = done;
         let attacked = self.is_aimed_at(op, node);
+        let late = self.world.is_overdue(node, op, self.query_timeout);
         let result = match result {
-            None => OpResult::Aborted,
+            None => OpResult::unfinished(late),
             Some(Ended::Joined(ok)) => {
                 if !ok {
                     self.world.cue(self.world.now() + nanos(seconds_of(10.0)), Cue::Rejoin(node).write());
@@ -173,7 +174,6 @@ impl<'a, O: Overlay> Run<'a, O> {
                 OpResult::Ended { ok, requests: None, hops: None }
             }
             Some(Ended::Query(finished)) => {
-                self.world.judge_deadline(node, op, self.patience);
                 let ok = match op.kind {
                     OpKind::Lookup if attacked => self.named_the_honest(op, node, &finished),
                     OpKind::Get | OpKind::FindProviders if attacked => {

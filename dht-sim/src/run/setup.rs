@@ -45,7 +45,7 @@ impl<'a, O: Overlay> Run<'a, O> {
             collector: Collector::default(),
             origin: 0,
             k: parts.queries.k,
-            patience: nanos(parts.queries.query_timeout.mul_f64(1.1)) + nanos(seconds_of(5.0)),
+            query_timeout: parts.queries.query_timeout,
             choices: Dice::new(scenario.seed, 10),
             churning: Dice::new(scenario.seed, 11),
             sessions: Quantiles::lognormal(sigma),

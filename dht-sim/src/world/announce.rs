@@ -14,7 +14,7 @@ use crate::{dice::hash, network::seconds_of, now_or_never, outcome::OpKind};
 /// Announcements under way at once.
 const PARALLEL: usize = 16;
 /// Deadline of one announcement.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The announcements of one node.
 pub(crate) struct Announcer<O: Overlay> {
@@ -84,6 +84,13 @@ impl<O: Overlay> World<O> {
             from = Some((query.clone(), O::slot(&stored.item)));
             self.announcer(i).restore(now, page);
         }
+    }
+
+    /// Announcements that run, of one node.
+    pub(super) fn announcing(&self, i: u32) -> impl Iterator<Item = Op> + '_ {
+        let extra = self.members[i as usize].extra.as_ref();
+        let announcer = extra.and_then(|extra| extra.announcer.as_ref());
+        announcer.into_iter().flat_map(|announcer| announcer.running.values().map(|(.., op)| *op))
     }
 
     fn existing(&mut self, i: u32) -> Option<&mut Announcer<O>> {

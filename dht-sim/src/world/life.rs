@@ -65,6 +65,7 @@ impl<O: Overlay> World<O> {
 
     /// Ends a node's process: with a farewell, or without a word.
     pub(crate) fn stop_node(&mut self, i: u32, farewell: bool) {
+        let announcing: Vec<Op> = self.announcing(i).collect();
         let member = &mut self.members[i as usize];
         let Some(node) = member.node.take() else { return };
         member.life += 1;
@@ -93,7 +94,7 @@ impl<O: Overlay> World<O> {
                 self.done.push(Done { op, node: i, result: None });
             }
         }
-        if let Some(op) = self.joining.remove(&i) {
+        for op in self.joining.remove(&i).into_iter().chain(announcing) {
             self.done.push(Done { op, node: i, result: None });
         }
         if !farewell {

@@ -22,11 +22,12 @@ mod sybil;
 mod truth;
 mod warm;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dht_core::{InvalidConfig, Now, Overlay};
 use dht_query::Finished;
 use dht_records::Stored;
+use dht_routing::BootstrapOptions;
 
 use crate::{
     clock::{self, nanos},
@@ -100,7 +101,7 @@ pub(crate) struct Taken<O: Overlay> {
     pub(crate) query: O::Query,
     pub(crate) item: O::Item,
     /// How long from now.
-    pub(crate) lifetime: std::time::Duration,
+    pub(crate) lifetime: Duration,
 }
 
 /// What a world is made from, besides its network.
@@ -285,26 +286,31 @@ impl<O: Overlay> World<O> {
         }
     }
 
-    /// Notes an operation that takes longer than any may. Whose clock was ever wrong or stood still cannot be held to true
-    /// time.
-    pub(crate) fn judge_deadline(&mut self, node: u32, op: Op, limit: u64) {
+    /// Whether an operation takes longer than any of its kind may, which is noted. Whose clock was ever wrong or stood still
+    /// cannot be held to true time. `query` is the deadline of callers' queries.
+    pub(crate) fn is_overdue(&mut self, node: u32, op: Op, query: Duration) -> bool {
+        let deadline = match op.kind {
+            OpKind::Join => BootstrapOptions::default().limit,
+            OpKind::Republish => announce::TIMEOUT,
+            _ => query,
+        };
+        // With some slack for rounding.
+        let limit = nanos(deadline.mul_f64(1.1)) + nanos(seconds_of(5.0));
         let took = self.now.saturating_sub(op.started);
-        if took > limit && self.members[node as usize].has_right_clock() {
-            self.violate(Some(node), ViolationKind::Overdue, || {
-                format!("{op:?}, {} s", took / 1_000_000_000)
-            });
+        let late = took > limit && self.members[node as usize].has_right_clock();
+        if late {
+            let seconds = took / 1_000_000_000;
+            self.violate(Some(node), ViolationKind::Overdue, || format!("{op:?}, {seconds} s"));
         }
+        late
     }
 
-    /// Operations of callers that still run, by node.
-    pub(crate) fn running(&self) -> Vec<(u32, Op)> {
-        self.running.iter().map(|((node, ..), op)| (*node, *op)).collect()
-    }
-
-    /// Operations that still run, by node.
+    /// Operations that still run, by node: those of callers, joins, announcements.
     pub(crate) fn unfinished(&self) -> Vec<(u32, Op)> {
+        let asked = self.running.iter().map(|((node, ..), op)| (*node, *op));
         let joining = self.joining.iter().map(|(node, op)| (*node, *op));
-        self.running().into_iter().chain(joining).collect()
+        let announcing = (0..self.len()).flat_map(|i| self.announcing(i).map(move |op| (i, op)));
+        asked.chain(joining).chain(announcing).collect()
     }
 
     fn parts_of(&self, node: u32) -> Result<dht_protocol::Node<O>, InvalidConfig> {
