@@ -32,7 +32,7 @@ pub(crate) struct Story<O: Overlay> {
     pub(crate) placed: bool,
     /// Whether attackers aim at it at some time.
     pub(crate) attacked: bool,
-    /// The version of which the announcement ended last, and when; to the publisher's best knowledge it is placed.
+    /// The latest version of which the announcement ended, and when; to the publisher's best knowledge it is placed.
     pub(crate) announced: (u32, u64),
     /// The highest version that anybody but the publisher took, and when the first did.
     newest: (u32, u64),
@@ -116,10 +116,13 @@ impl<O: Overlay> History<O> {
         *end = until.max(*end);
     }
 
-    /// A publisher's announcement ended, whatever came of it.
-    pub(crate) fn announced(&mut self, now: u64, key: u32) {
+    /// A publisher's announcement of a version ended, whatever came of it. Later ones may have ended before it, or still be on
+    /// their way.
+    pub(crate) fn announced(&mut self, now: u64, key: u32, version: u32) {
         let story = &mut self.stories[key as usize];
-        story.announced = (story.version, now);
+        if version > story.announced.0 {
+            story.announced = (version, now);
+        }
     }
 
     /// Whether a reader that began at a time was told what the publisher itself had announced by then.
@@ -273,5 +276,37 @@ impl<O: Overlay> History<O> {
             story.holds.retain(|(holder, _), hold| hold.until > now && self.stands(*holder, hold));
         }
         self.stories = stories;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        network::{Compact, CompactNetwork, Network},
+        world::Settings,
+    };
+
+    #[test]
+    fn a_reader_is_owed_what_was_announced_and_not_what_is_on_its_way() {
+        let network = CompactNetwork::default();
+        let world = World::<Compact>::new(Arc::new(network.clone()), Settings::default());
+        let mut history = History::new(&Stores::default(), 600.0, 20);
+        let key = history.open(network.query(Content::Value, 0), Content::Value, 0, 7);
+        let told = |history: &History<Compact>, started, version| {
+            let item = network.item(Content::Value, 0, 7, version, dht_core::Now::default());
+            history.has_told(&world, (key, started), &[item])
+        };
+        // The third version is on its way when the announcements of the second and then the first end.
+        history.stories[key as usize].version = 3;
+        history.announced(10, key, 2);
+        history.announced(20, key, 1);
+        assert!(told(&history, 30, 2) && !told(&history, 30, 1));
+        assert!(told(&history, 15, 2) && !told(&history, 15, 1));
+        history.announced(40, key, 3);
+        assert!(told(&history, 40, 2), "it began before that ended");
+        assert!(!told(&history, 41, 2));
     }
 }

@@ -248,11 +248,11 @@ pub struct Sample {
 }
 
 /// Something that must not be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Violation {
-    /// When, in nanoseconds since the run's beginning.
-    pub at: u64,
+    /// When, in seconds since the scenario's beginning; negative while nodes join.
+    pub at: f64,
     /// Where; `None` where it is no single node's fault.
     pub node: Option<u32>,
     /// What.

@@ -148,8 +148,13 @@ impl<'a> Follower<'a> {
     }
 
     fn line(&self, at: f64, what: Value) -> Value {
-        merged(json!({ "seed": self.seed, "at": (at * 1e3).round() / 1e3 }), what)
+        merged(json!({ "seed": self.seed, "at": millis(at) }), what)
     }
+}
+
+/// Seconds to the millisecond.
+fn millis(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
 }
 
 impl Watch for Follower<'_> {
@@ -181,7 +186,7 @@ impl Watch for Follower<'_> {
         }
         let mut what = json!({ "event": "violation" });
         what = merged(what, serde_json::to_value(violation).unwrap_or_default());
-        what = merged(what, json!({ "seed": self.seed, "at": violation.at as f64 / 1e9 }));
+        what = merged(what, json!({ "seed": self.seed, "at": millis(violation.at) }));
         if let Some(log) = self.log {
             log.write(&what);
         }

@@ -127,7 +127,7 @@ pub fn summary_text(scenario: &Scenario, outcomes: &[Outcome], took: Duration) -
     for violation in outcomes.iter().flat_map(|outcome| &outcome.violations).take(SHOWN) {
         let Violation { at, node, kind, detail } = violation;
         let node = node.map_or(String::new(), |node| format!(" node {node}"));
-        let _ = writeln!(text, "violation at {:.3} s{node}: {kind:?}: {detail}", *at as f64 / 1e9);
+        let _ = writeln!(text, "violation at {at:.3} s{node}: {kind:?}: {detail}");
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     let violations: u64 = outcomes.iter().map(|outcome| outcome.violation_count).sum();

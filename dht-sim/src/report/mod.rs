@@ -188,8 +188,7 @@ fn violations(page: &mut String, outcomes: &[Outcome]) {
     );
     for (seed, violation) in all.iter().take(100) {
         let node = violation.node.map_or(String::new(), |node| node.to_string());
-        let at = violation.at as f64 / 1e9;
-        let (kind, detail) = (violation.kind, escaped(&violation.detail));
+        let (at, kind, detail) = (violation.at, violation.kind, escaped(&violation.detail));
         let _ = write!(page, "<tr><td>{seed}<td>{at:.3}<td>{node}<td>{kind:?}<td>{detail}</tr>");
     }
     page.push_str("</table>");

@@ -197,7 +197,7 @@ impl<O: Overlay> Run<'_, O> {
             let (query, number) = (story.query.clone(), story.number);
             let (writer, now) = (self.world.number(node), self.world.clock(node));
             let item = self.world.network().item(Content::Provider, number, writer, 1, now);
-            let op = Op { kind: OpKind::Provide, key, started: self.world.now() };
+            let op = Op { kind: OpKind::Provide, key, version: 1, started: self.world.now() };
             self.world.publish(node, op, query, item);
         }
     }

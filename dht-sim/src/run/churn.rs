@@ -43,7 +43,7 @@ impl<O: Overlay> Run<'_, O> {
     /// Joins through the doors, open or not: nobody knows before it has asked.
     pub(super) fn join(&mut self, node: u32) {
         let doors: Vec<u32> = (0..DOORS.min(self.world.len())).filter(|door| *door != node).collect();
-        let op = Op { kind: OpKind::Join, key: node, started: self.world.now() };
+        let op = Op { kind: OpKind::Join, key: node, version: 0, started: self.world.now() };
         self.world.join(node, op, &doors);
     }
 

@@ -63,14 +63,14 @@ impl<O: Overlay> Run<'_, O> {
     /// The span ends, the next begins.
     pub(super) fn next_span(&mut self) {
         self.end_span();
-        let (from, before) = (self.seconds(), self.world.traffic);
+        let (from, before) = (self.world.seconds(), self.world.traffic);
         self.spans.push(Span { from, before, ..Span::default() });
         self.history.verify(&mut self.world);
     }
 
     fn end_span(&mut self) {
         let state = self.state();
-        let (until, traffic) = (self.seconds(), self.world.traffic);
+        let (until, traffic) = (self.world.seconds(), self.world.traffic);
         if let Some(span) = self.spans.last_mut() {
             span.until = until;
             span.traffic = traffic.since(&span.before);
@@ -81,7 +81,7 @@ impl<O: Overlay> Run<'_, O> {
     pub(super) fn sample(&mut self) {
         let (traffic, ended, events) = self.last_sample;
         let sample = Sample {
-            at: self.seconds(),
+            at: self.world.seconds(),
             state: self.state(),
             traffic: self.world.traffic.since(&traffic),
             succeeded: self.collector.ended.0 - ended.0,
@@ -120,7 +120,7 @@ impl<O: Overlay> Run<'_, O> {
             self.collector.ended(phase, (op.kind, attacked), OpResult::unfinished(late), 0.0);
         }
         self.tell_violations();
-        let until = self.seconds();
+        let until = self.world.seconds();
         let state = self.spans.last().map(|span| span.state).unwrap_or_default();
         let total = PhaseOutcome {
             name: "total".into(),
@@ -242,7 +242,7 @@ mod tests {
         network::{Compact, CompactNetwork, seconds_of},
         outcome::{Operations, ViolationKind},
         run::Watch,
-        scenario::{OverlayKind, Scenario, Workload},
+        scenario::{OverlayKind, Scenario, Start, Workload},
         world::Op,
     };
 
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn joins_that_hang_have_failed() {
         let scenario = Scenario::new("hangs", 20).overlay(OverlayKind::Compact).duration(100.0);
-        let join = |key, started| Op { kind: OpKind::Join, key, started };
+        let join = |key, started| Op { kind: OpKind::Join, key, version: 0, started };
         let mut watch = ();
         let mut run = played(&scenario, &mut watch);
         // One that began a minute ago and runs, one whose node goes after that time, and one that is not late.
@@ -325,6 +325,17 @@ mod tests {
     }
 
     #[test]
+    fn violations_count_from_the_scenarios_beginning_as_everything_does() {
+        let mut scenario = Scenario::new("joins", 20).overlay(OverlayKind::Compact).duration(30.0);
+        scenario.start = Start::Join { over: 10.0, settle: 90.0 };
+        let mut watch = ();
+        let mut run = played(&scenario, &mut watch);
+        run.world.violate(None, ViolationKind::Busy, String::new);
+        let outcome = run.finish();
+        assert_eq!((outcome.violations[0].at, outcome.total.until), (30.0, 30.0));
+    }
+
+    #[test]
     fn every_kind_has_its_deadline_and_sleepers_have_none() {
         let scenario = Scenario::new("deadlines", 20).overlay(OverlayKind::Compact).duration(100.0);
         let mut watch = ();
@@ -332,7 +343,7 @@ mod tests {
         run.query_timeout = seconds_of(20.0);
         for (kind, limit) in [(OpKind::Join, 38.0), (OpKind::Republish, 71.0), (OpKind::Get, 27.0)] {
             for (beyond, late) in [(-0.1, false), (0.1, true)] {
-                let op = Op { kind, key: 0, started: run.at(100.0 - limit - beyond) };
+                let op = Op { kind, key: 0, version: 0, started: run.at(100.0 - limit - beyond) };
                 assert_eq!(run.world.is_overdue(7, op, run.query_timeout), late, "{kind:?}");
                 run.world.put_to_sleep(8);
                 assert!(!run.world.is_overdue(8, op, run.query_timeout));

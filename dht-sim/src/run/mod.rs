@@ -84,8 +84,6 @@ struct Run<'a, O: Overlay> {
     world: World<O>,
     history: History<O>,
     collector: Collector,
-    /// True time of the scenario's beginning.
-    origin: u64,
     k: usize,
     /// Deadline of callers' queries.
     query_timeout: Duration,
@@ -116,12 +114,7 @@ struct Run<'a, O: Overlay> {
 impl<'a, O: Overlay> Run<'a, O> {
     /// The true time of a moment of the scenario.
     fn at(&self, seconds: f64) -> u64 {
-        self.origin.saturating_add(nanos(seconds_of(seconds)))
-    }
-
-    /// Seconds since the scenario's beginning.
-    fn seconds(&self) -> f64 {
-        (self.world.now() as f64 - self.origin as f64) / 1e9
+        self.world.origin.saturating_add(nanos(seconds_of(seconds)))
     }
 
     /// Lets time pass up to a moment.
@@ -206,12 +199,16 @@ impl<'a, O: Overlay> Run<'a, O> {
     }
 
     fn tell(&mut self, happening: Happening) {
-        let at = self.seconds();
+        let at = self.world.seconds();
         self.watch.happened(at, &happening);
     }
 
     /// The phase that a moment belongs to: 0 is the time before the first.
     fn phase_of(&self, at: u64) -> usize {
-        self.scenario.phases.iter().filter(|phase| at >= self.origin && self.at(phase.from) <= at).count()
+        self.scenario
+            .phases
+            .iter()
+            .filter(|phase| at >= self.world.origin && self.at(phase.from) <= at)
+            .count()
     }
 }

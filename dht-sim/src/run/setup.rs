@@ -43,7 +43,6 @@ impl<'a, O: Overlay> Run<'a, O> {
             world,
             history: History::new(&scenario.stores, sweep, parts.queries.k),
             collector: Collector::default(),
-            origin: 0,
             k: parts.queries.k,
             query_timeout: parts.queries.query_timeout,
             choices: Dice::new(scenario.seed, 10),
@@ -86,8 +85,8 @@ impl<'a, O: Overlay> Run<'a, O> {
                     self.world.cue(at, Cue::Join(node).write());
                 }
                 // Known before anything is due, so that phases and samples count from there.
-                self.origin = span.saturating_add(nanos(seconds_of(settle)));
-                self.play(self.origin)?;
+                self.world.origin = span.saturating_add(nanos(seconds_of(settle)));
+                self.play(self.world.origin)?;
             }
         }
         self.collector.ended = (0, 0);

@@ -25,7 +25,7 @@ impl<O: Overlay> Run<'_, O> {
 
     fn op(&mut self, kind: OpKind, node: u32, key: u32) -> Op {
         self.tell(Happening::Began { kind, node, key });
-        Op { kind, key, started: self.world.now() }
+        Op { kind, key, version: 0, started: self.world.now() }
     }
 
     /// Somebody who is up and keeps to the rules; where one node is to be eclipsed, that one in one case of four.
@@ -57,7 +57,7 @@ impl<O: Overlay> Run<'_, O> {
         let item = self.world.network().item(content, number, publisher, version, now);
         self.history.stories[key as usize].version = version;
         let kind = if content == Content::Value { OpKind::Put } else { OpKind::Provide };
-        let op = self.op(kind, publisher, key);
+        let op = Op { version, ..self.op(kind, publisher, key) };
         self.world.publish(publisher, op, query, item);
     }
 
@@ -126,7 +126,7 @@ impl<O: Overlay> Run<'_, O> {
             return;
         }
         if matches!(op.kind, OpKind::Put | OpKind::Provide) {
-            self.history.announced(self.world.now(), op.key);
+            self.history.announced(self.world.now(), op.key, op.version);
         }
         match op.kind {
             OpKind::Lookup => {

@@ -113,7 +113,7 @@ impl<O: Overlay> World<O> {
                 continue;
             }
             let options = QueryOptions { timeout: Some(TIMEOUT), ..QueryOptions::default() };
-            let op = Op { kind: OpKind::Republish, key: 0, started: self.now };
+            let op = Op { kind: OpKind::Republish, key: 0, version: 0, started: self.now };
             let started = node.store(now, query.clone(), item.clone(), options);
             let Some(announcer) = self.existing(i) else { return };
             match started {

@@ -92,6 +92,8 @@ pub(crate) enum Ended<O: Overlay> {
 pub(crate) struct Op {
     pub(crate) kind: OpKind,
     pub(crate) key: u32,
+    /// The version that is published; 0 where nothing is.
+    pub(crate) version: u32,
     pub(crate) started: u64,
 }
 
@@ -124,6 +126,8 @@ pub(crate) struct World<O: Overlay> {
     seed: u64,
     /// True time in nanoseconds.
     now: u64,
+    /// True time of the scenario's beginning; whatever is told counts from there.
+    pub(crate) origin: u64,
     queue: Queue<Event>,
     packets: Packets<O>,
     members: Vec<Member<O>>,
@@ -165,6 +169,7 @@ impl<O: Overlay> World<O> {
             stores,
             seed,
             now: 0,
+            origin: 0,
             queue: Queue::new(),
             packets: Packets::default(),
             members: Vec::new(),
@@ -193,6 +198,11 @@ impl<O: Overlay> World<O> {
 
     pub(crate) fn now(&self) -> u64 {
         self.now
+    }
+
+    /// Seconds since the scenario's beginning; negative while nodes join.
+    pub(crate) fn seconds(&self) -> f64 {
+        (self.now as f64 - self.origin as f64) / 1e9
     }
 
     pub(crate) fn network(&self) -> &Arc<dyn Network<O>> {
@@ -282,7 +292,7 @@ impl<O: Overlay> World<O> {
     ) {
         self.violation_count += 1;
         if self.violations.len() < MAX_VIOLATIONS {
-            self.violations.push(Violation { at: self.now, node, kind, detail: detail() });
+            self.violations.push(Violation { at: self.seconds(), node, kind, detail: detail() });
         }
     }
 
