@@ -313,9 +313,14 @@ impl<O: Overlay> Bootstrap<O> {
         }
     }
 
+    /// How long it has been running.
+    pub(crate) fn took(&self, now: Mono) -> Duration {
+        now.since(self.started)
+    }
+
     /// How it went, at the end.
     pub(crate) fn result(self, now: Mono, peers: usize) -> Result<BootstrapReport<O>, BootstrapFailed<O>> {
-        let took = now.since(self.started);
+        let took = self.took(now);
         let tried = &self.report.tried;
         let alone = tried.is_empty() && peers == 0;
         if alone || peers > 0 || tried.iter().any(|tried| tried.outcome.is_ok()) {

@@ -1,6 +1,6 @@
 //! When the table looks after itself without being asked: the periodic refresh, and the repair of a table that ran low.
 //! Repairs come sooner and back off, so that a network which simply is that small is not bothered for ever. An empty table
-//! bothers nobody, and its node is of no use: it keeps trying at the first delay, so that it is back soon when the others are.
+//! bothers nobody, and its node is of no use: it keeps trying at the first delay, so that it is back as soon as the others are.
 
 use std::time::Duration;
 
@@ -48,9 +48,9 @@ impl Calendar {
         self.refresh = config.auto_refresh.then(|| now + config.refresh_interval);
     }
 
-    /// A refresh or bootstrap ended: a table that is low even so rests for its back-off first.
-    pub(crate) fn rest(&mut self, now: Mono) {
-        self.repair = self.repair.map(|(_, wait)| (now + wait, wait));
+    /// A refresh or bootstrap ended: a table that is low even so rests for its back-off first, of which so much is over.
+    pub(crate) fn rest(&mut self, now: Mono, over: Duration) {
+        self.repair = self.repair.map(|(_, wait)| (now + wait.saturating_sub(over), wait));
     }
 
     /// What is due, with the next appointment made. While the table is `busy` with a refresh or bootstrap that is as
@@ -58,7 +58,7 @@ impl Calendar {
     pub(crate) fn due(&mut self, now: Mono, config: &Config, busy: bool) -> Option<Due> {
         if let Some((_, wait)) = self.repair.filter(|(at, _)| *at <= now) {
             if busy {
-                self.rest(now);
+                self.rest(now, Duration::ZERO);
             } else {
                 let wait = (wait * 2).min(config.refresh_interval.max(config.repair_delay));
                 self.repair = Some((now + wait, wait));
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(calendar.due(at(5), &config, true), None);
         assert_eq!(calendar.alarm(), Some(at(10)));
         assert_eq!(calendar.due(at(10), &config, false), Some(Due::Repair));
-        calendar.rest(at(17));
+        calendar.rest(at(17), Duration::ZERO);
         assert_eq!(calendar.alarm(), Some(at(27)));
         assert_eq!(calendar.due(at(600), &config, true), None);
         assert_eq!(calendar.alarm(), Some(at(610)));

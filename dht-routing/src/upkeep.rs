@@ -13,6 +13,10 @@ use crate::{
     refresh::{self, Refresh},
 };
 
+/// How long a contact may take while an empty table recovers. They are asked again and again, so that one that has come back
+/// is not waited for until the usual time for those that are gone is over.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl<O: Overlay> Routing<O> {
     /// What to do next; to be called until it says [`Action::Wait`]. Its deadline lies in the future.
     pub fn poll(&mut self, now: Now) -> Action<O> {
@@ -172,7 +176,8 @@ impl<O: Overlay> Routing<O> {
             contacts.extend(pair.into_iter().flatten().cloned());
         }
         let contacts = self.distinct(contacts);
-        self.start_bootstrap(now, None, contacts, Vec::new(), BootstrapOptions::default());
+        let options = BootstrapOptions { seed_timeout: RECOVERY_TIMEOUT, ..BootstrapOptions::default() };
+        self.start_bootstrap(now, None, contacts, Vec::new(), options);
     }
 
     fn start_bootstrap(
@@ -215,9 +220,11 @@ impl<O: Overlay> Routing<O> {
     fn end_bootstrap(&mut self, now: Mono, i: usize) {
         let (_, bootstrap) = self.bootstraps.remove(i);
         let id = bootstrap.id;
+        // Whoever knows nobody has waited long enough when nobody has answered.
+        let over = if self.table.is_empty() { bootstrap.took(now) } else { Duration::ZERO };
         let result = bootstrap.result(now, self.table.len());
         let joined = result.is_ok() && !self.table.is_empty();
-        self.calendar.rest(now);
+        self.calendar.rest(now, over);
         match id {
             Some(id) => self.tell(Event::Bootstrapped { id, result }),
             None if !joined => self.tell(Event::BootstrapNeeded),
@@ -275,7 +282,7 @@ impl<O: Overlay> Routing<O> {
         self.counts.refreshes += 1;
         self.last_refresh = Some(now);
         self.calendar.refreshed(now, &self.config);
-        self.calendar.rest(now);
+        self.calendar.rest(now, Duration::ZERO);
         if !self.queued.is_empty() {
             let queued = std::mem::take(&mut self.queued);
             self.start_refresh(now, queued, true);
