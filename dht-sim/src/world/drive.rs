@@ -63,7 +63,7 @@ impl<O: Overlay> World<O> {
         }
     }
 
-    fn true_time(&self, i: u32, mono: Mono) -> u64 {
+    pub(super) fn true_time(&self, i: u32, mono: Mono) -> u64 {
         match self.members[i as usize].extra.as_ref().and_then(|extra| extra.clock) {
             Some(clock) => clock.when(mono),
             None => nanos(mono.0),

@@ -57,6 +57,7 @@ impl<O: Overlay> World<O> {
         // It was right until then, and only what it shows since then is not.
         extra.clock.get_or_insert_with(|| Clock::at(since));
         self.change_clock(i, |clock, now| clock.slept(since, now));
+        self.rouse(i);
     }
 
     pub(crate) fn fail_store(&mut self, i: u32, share: f64) {

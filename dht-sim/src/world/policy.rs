@@ -5,10 +5,10 @@
 //! so that rules are compared and not tables. Reads end as those implementations end them: a value when the rule says
 //! so, since neither has a quorum unless its caller gives one; a search for members with as many as its caller wants.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use derive_where::derive_where;
-use dht_core::{Contact, Failure, KadKey, Overlay, Request, RequestId, Response};
+use dht_core::{Contact, Failure, KadKey, Mono, Overlay, Request, RequestId, Response};
 use dht_query::{Finished, Reason, Receipt};
 
 use super::{Done, Ended, Event, Op, World};
@@ -19,11 +19,10 @@ use crate::{
 
 /// Names of these requests and lookups have this bit; nodes count theirs from below.
 const FOREIGN: u64 = 1 << 63;
-/// Nanoseconds after which a request has failed: both implementations wait for ten seconds.
-const PATIENCE: u64 = 10_000_000_000;
-/// Nanoseconds after which a lookup ends with what it has: rust-libp2p's own limit. Go leaves it to its callers, who take as
-/// long for a name.
-const DEADLINE: u64 = 60_000_000_000;
+/// After this a request has failed: both implementations wait for ten seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After this a lookup ends with what it has: rust-libp2p's own limit. Go leaves it to its callers, who take as long for a name.
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Items that one read keeps, as the shipped engine does.
 const MAX_ITEMS: usize = 1024;
 
@@ -40,8 +39,10 @@ pub(super) struct Lookups<O: Overlay> {
     policy: Policy,
     k: usize,
     running: BTreeMap<u64, Lookup<O>>,
-    /// For which lookup whom each request asks.
-    asked: BTreeMap<RequestId, (u64, Distance<O>)>,
+    /// For which lookup whom each request asks, and until when.
+    asked: BTreeMap<RequestId, (u64, Distance<O>, Mono)>,
+    /// What had its time while the reader's machine slept, by reader.
+    missed: BTreeMap<u32, Vec<u64>>,
     named: u64,
 }
 
@@ -56,6 +57,8 @@ struct Lookup<O: Overlay> {
     node: u32,
     life: u32,
     started: u64,
+    /// When it ends with what it has, by the reader's clock, as all times that readers wait for.
+    until: Mono,
     walk: Box<dyn Walk<Distance<O>>>,
     request: Request<O>,
     key: O::Key,
@@ -145,11 +148,14 @@ impl<O: Overlay> World<O> {
         let mut items = own;
         items.truncate(MAX_ITEMS);
         let (nearest, requests) = (None, 0);
+        // As everywhere, no limit is one of 0.
+        let limit = limit.filter(|limit| *limit > 0);
+        let until = Mono(self.clock(i).mono.0 + DEADLINE);
         let lookup =
-            Lookup { node, life, started, walk, request, key, peers, nearest, items, limit, requests };
+            Lookup { node, life, started, until, walk, request, key, peers, nearest, items, limit, requests };
         let name = self.lookups.name();
         self.running.insert((i, life, name), op);
-        self.queue.push(self.now + DEADLINE, Event::Overdue(name));
+        self.await_overdue(i, until, name);
         self.advance(name, lookup, None);
     }
 
@@ -164,8 +170,9 @@ impl<O: Overlay> World<O> {
                     let id = RequestId(self.lookups.name());
                     let Some((contact, _)) = lookup.peers.get(&peer) else { continue };
                     lookup.requests += 1;
-                    self.lookups.asked.insert(id, (name, peer));
-                    self.queue.push(self.now + PATIENCE, Event::Overdue(id.0));
+                    let until = Mono(self.clock(lookup.node).mono.0 + PATIENCE);
+                    self.lookups.asked.insert(id, (name, peer, until));
+                    self.await_overdue(lookup.node, until, id.0);
                     self.send(lookup.node, id, &contact.clone(), lookup.request.clone());
                 }
                 Next::Wait => {
@@ -198,7 +205,7 @@ impl<O: Overlay> World<O> {
         id: RequestId,
         result: Result<Response<O>, Failure>,
     ) {
-        let Some((name, peer)) = self.lookups.asked.remove(&id) else { return };
+        let Some((name, peer, _)) = self.lookups.asked.remove(&id) else { return };
         let Some(mut lookup) = self.lookups.running.remove(&name) else { return };
         if !self.running.contains_key(&(to, lookup.life, name)) {
             return;
@@ -250,17 +257,80 @@ impl<O: Overlay> World<O> {
         }
     }
 
-    /// A request or a lookup has had its time, unless it ended before.
+    fn await_overdue(&mut self, i: u32, until: Mono, name: u64) {
+        self.queue.push(self.true_time(i, until).max(self.now + 1), Event::Overdue(name));
+    }
+
+    /// A request or a lookup has had its time, unless it ended before, or the reader's clock stood still meanwhile.
     pub(super) fn overdue(&mut self, name: u64) {
         let asked = self.lookups.asked.get(&RequestId(name)).copied();
-        if let Some(node) = asked.and_then(|(lookup, _)| Some(self.lookups.running.get(&lookup)?.node)) {
+        let of = asked.map_or(name, |(lookup, ..)| lookup);
+        let Some(lookup) = self.lookups.running.get(&of) else {
+            self.lookups.asked.remove(&RequestId(name));
+            return;
+        };
+        let (node, until) = (lookup.node, asked.map_or(lookup.until, |(.., until)| until));
+        if self.members[node as usize].asleep {
+            self.lookups.missed.entry(node).or_default().push(name);
+        } else if self.clock(node).mono < until {
+            self.await_overdue(node, until, name);
+        } else if asked.is_some() {
             self.events += 1;
             self.on_outcome(node, node, RequestId(name), Err(Failure::Timeout));
-        } else if asked.is_some() {
-            self.lookups.asked.remove(&RequestId(name));
         } else if let Some(lookup) = self.lookups.running.remove(&name) {
             self.events += 1;
             self.conclude(name, lookup, Reason::Timeout, None);
         }
+    }
+
+    /// The reader's machine is awake again: what it missed goes on.
+    pub(super) fn rouse(&mut self, i: u32) {
+        for name in self.lookups.missed.remove(&i).unwrap_or_default() {
+            self.queue.push(self.now, Event::Overdue(name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        network::{Compact, CompactNetwork, Point},
+        outcome::OpKind,
+        world::{Role, Settings, Step},
+    };
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn who_sleeps_asks_nobody_and_goes_on_when_it_wakes() {
+        let mut world = World::<Compact>::new(Arc::new(CompactNetwork::default()), Settings::default());
+        for i in 0..40 {
+            world.place(Role { serves: true, nat: false });
+            world.start_node(i).unwrap();
+        }
+        world.warm(20);
+        for i in 0..40 {
+            world.brief(i, &[]);
+            world.silence(i, true);
+        }
+        world.set_policy(Policy::Go, 20);
+        let op = Op { kind: OpKind::Lookup, key: 0, version: 0, started: 0 };
+        world.look_up(7, op, Point(1));
+        while world.step(SECOND) != Step::Nothing {}
+        let sent = world.traffic.requests;
+        assert!(sent > 0);
+        world.put_to_sleep(7);
+        while world.step(200 * SECOND) != Step::Nothing {}
+        assert_eq!((world.traffic.requests, world.done.len()), (sent, 0));
+        world.wake_up(7);
+        // It had waited for a second.
+        while world.step(208 * SECOND) != Step::Nothing {}
+        assert_eq!(world.traffic.requests, sent);
+        while world.step(300 * SECOND) != Step::Nothing {}
+        assert!(world.traffic.requests > sent);
+        assert_eq!(world.done.len(), 1);
     }
 }

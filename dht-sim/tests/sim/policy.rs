@@ -30,6 +30,18 @@ fn every_rule_finds_everything_in_a_clear_network() {
 }
 
 #[test]
+fn a_search_for_all_members_asks_by_every_rule() {
+    for policy in ALL {
+        let mut scenario = by(policy, busy(OverlayKind::Compact, 60).engine(calm()))
+            .at_least(Measure::Success { of: OpKind::FindProviders }, 1.0);
+        scenario.workload.wanted = 0;
+        let outcome = passes(&scenario);
+        let searches = outcome.total.operations(OpKind::FindProviders).unwrap();
+        assert!(searches.requests.mean > 3.0, "{policy:?}: {searches:?}");
+    }
+}
+
+#[test]
 fn lookups_of_nodes_that_go_and_answers_that_do_not_come_end() {
     for policy in ALL {
         let scenario = || {
