@@ -49,20 +49,15 @@ impl<O: Overlay> World<O> {
             } else {
                 self.wire.latency(from, target) * 2 * u64::from(self.manners.handshake)
             };
-            return self.transmit(from, target, self.request_bytes(&request), shakes, |_| Packet::Request {
-                from,
-                to: target,
-                life,
-                id,
-                request,
-            });
+            let bytes = self.request_bytes(&request);
+            return self.transmit(bytes, shakes, Packet::Request { from, to: target, life, id, request });
         }
         if member.role.nat {
             self.traffic.lost += 1;
             return;
         }
         let bytes = self.request_bytes(&request);
-        self.transmit(from, target, bytes, 0, |_| Packet::Request { from, to: target, life, id, request });
+        self.transmit(bytes, 0, Packet::Request { from, to: target, life, id, request });
     }
 
     fn request_bytes(&self, request: &Request<O>) -> usize {
@@ -73,18 +68,11 @@ impl<O: Overlay> World<O> {
         self.manners.header_bytes + item
     }
 
-    /// Hands a message to the link, twice if the link says so. `None` as argument makes the original.
-    fn transmit(
-        &mut self,
-        from: u32,
-        to: u32,
-        bytes: usize,
-        extra: u64,
-        packet: impl FnOnce(()) -> Packet<O>,
-    ) {
+    /// Hands a message to the link, and to the receiver as often as the link says; `extra` nanoseconds are added to its way.
+    fn transmit(&mut self, bytes: usize, extra: u64, packet: Packet<O>) {
         self.traffic.messages += 1;
         self.traffic.bytes += bytes as u64;
-        let packet = packet(());
+        let (Packet::Request { from, to, .. } | Packet::Answer { from, to, .. }) = packet;
         let first = match self.wire.carry(self.now, from, to, bytes, extra) {
             Carried::Lost => {
                 self.traffic.lost += 1;
@@ -101,19 +89,7 @@ impl<O: Overlay> World<O> {
             Carried::Once(at) => at,
             Carried::Twice(first, second) => {
                 self.traffic.doubled += 1;
-                let copy = match &packet {
-                    Packet::Request { from, to, life, id, request } => Packet::Request {
-                        from: *from,
-                        to: *to,
-                        life: *life,
-                        id: *id,
-                        request: request.clone(),
-                    },
-                    Packet::Answer { from, to, life, id, result } => {
-                        Packet::Answer { from: *from, to: *to, life: *life, id: *id, result: result.clone() }
-                    }
-                };
-                let handle = self.packets.add(copy);
+                let handle = self.packets.add(packet.clone());
                 self.queue.push(second, Event::Packet(handle));
                 first
             }
@@ -125,7 +101,7 @@ impl<O: Overlay> World<O> {
     /// The asker's own transport says that nothing will come.
     fn fail(&mut self, asker: u32, from: u32, life: u32, id: RequestId, why: Failure, wait: u64) {
         let handle = self.packets.add(Packet::Answer { from, to: asker, life, id, result: Err(why) });
-        self.queue.push(self.now + wait, Event::Packet(handle));
+        self.queue.push(self.now.saturating_add(wait), Event::Packet(handle));
     }
 
     pub(super) fn on_request(&mut self, from: u32, to: u32, life: u32, id: RequestId, request: Request<O>) {
@@ -210,7 +186,7 @@ impl<O: Overlay> World<O> {
         let body = result.as_ref().map_or(0, |r| r.closer.len() * self.manners.contact_bytes + items(r));
         let extra = self.members[from as usize].slow();
         let bytes = self.manners.header_bytes + body;
-        self.transmit(from, to, bytes, extra, |_| Packet::Answer { from, to, life, id, result });
+        self.transmit(bytes, extra, Packet::Answer { from, to, life, id, result });
     }
 
     pub(super) fn on_answer(

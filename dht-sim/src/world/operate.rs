@@ -53,10 +53,9 @@ impl<O: Overlay> World<O> {
             .collect()
     }
 
-    /// Keeps an item as an own one, to be announced again and again, and places it on the closest peers now. `false` when
-    /// the own store refuses it.
-    pub(crate) fn publish(&mut self, i: u32, op: Op, query: O::Query, item: O::Item) -> bool {
-        let mut kept = false;
+    /// Places an item on the closest peers now, and keeps it as an own one, to be announced again and again, unless the own
+    /// store refuses it.
+    pub(crate) fn publish(&mut self, i: u32, op: Op, query: O::Query, item: O::Item) {
         self.start(i, op, |world, node| {
             let now = world.clock(i);
             let item = node.rules().receive(item, now);
@@ -66,11 +65,9 @@ impl<O: Overlay> World<O> {
             let saved = now_or_never(store.save(&query, item.clone(), lease, &**node.validator(), now));
             if matches!(saved, Some(Ok(saved)) if !matches!(saved, Saved::Worse(_))) {
                 world.announcer(i).keep(now, query.clone(), item.clone());
-                kept = true;
             }
             node.store(now, query, item, QueryOptions::default())
         });
-        kept
     }
 
     /// An item that [`World::publish`] found no taker for is announced again soon, as the driver does it.
