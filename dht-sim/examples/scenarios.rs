@@ -39,9 +39,11 @@ fn options() -> Result<Options, Box<dyn Error>> {
 
 fn load(path: &Path, nodes: Option<u32>) -> Result<Scenario, Box<dyn Error>> {
     let text = std::fs::read_to_string(path)?;
-    let scenario: Scenario = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut scenario: Scenario =
+        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    scenario.nodes = nodes.unwrap_or(scenario.nodes);
     scenario.validate().map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(Scenario { nodes: nodes.unwrap_or(scenario.nodes), ..scenario })
+    Ok(scenario)
 }
 
 /// The outcomes of a scenario with several seeds, in their order.

@@ -5,12 +5,14 @@
 mod build;
 mod check;
 mod fault;
+mod validate;
 mod words;
 
 use crate::{link::Links, network::Engine, store::Stores};
 
-pub use check::{Check, Invalid, Measure};
+pub use check::{Check, Measure};
 pub use fault::{Conduct, Fault, What};
+pub use validate::Invalid;
 
 /// A simulation.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +50,7 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// Spans that are reported apart; each lasts until the next begins. None: the whole run is one.
     pub phases: Vec<Phase>,
-    /// Seconds between two samples of the time series. Default 60.
+    /// Seconds between two samples of the time series, at least 1, and at most 100,000 samples in all. Default 60.
     pub sample_interval: f64,
     /// What is asserted at the end.
     pub checks: Vec<Check>,
@@ -96,17 +98,17 @@ pub enum Start {
 pub struct Population {
     /// Clients behind a NAT: they ask, serve nobody, and cannot be dialled.
     pub clients: f64,
-    /// Nodes behind a NAT that believe to be reachable and serve.
+    /// Nodes behind a NAT that believe to be reachable and serve; for how long `recheck` says.
     pub falsely_public: f64,
-    /// Seconds for which a proof that a node can be dialled is good: then its host has it dialled, and again half of that
-    /// later. Who fails twice is a client from then on, and tells its peers. 0, the default: nobody looks. The shipped host has
-    /// 1800.
+    /// Seconds for which a proof that a node can be dialled is good, or the belief of who just started: then its host has it
+    /// dialled, and again half of that later. Who fails twice is a client from then on, and tells its peers. 0, the default:
+    /// nobody looks. The shipped host has 1800.
     pub recheck: f64,
     /// Servers that take requests and never answer.
     pub silent: f64,
     /// Servers that answer late.
     pub slow: f64,
-    /// By so many seconds.
+    /// By so many seconds, above 0 where there are any.
     pub slow_by: f64,
 }
 
@@ -137,7 +139,7 @@ impl Default for Churn {
     }
 }
 
-/// What the nodes do. Rates are of the whole network, per second, memoryless.
+/// What the nodes do. Rates are of the whole network, per second, memoryless; of each at most 1e8 operations in all.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -153,9 +155,9 @@ pub struct Workload {
     pub publish_from: f64,
     /// Seconds over which the publishing at the beginning is spread.
     pub publish_over: f64,
-    /// New versions of values.
+    /// New versions of values, of which there must be some.
     pub updates: f64,
-    /// Readers, of values and memberships alike.
+    /// Readers, of values and memberships alike; something must be published.
     pub reads: f64,
     /// Memberships that a reader wants; 0 stands for all that a full lookup finds. By default the first one that is found, which
     /// is what most callers want.

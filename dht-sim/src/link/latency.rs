@@ -59,6 +59,8 @@ const ACCESS: f64 = 3.0;
 /// Their spread.
 const ACCESS_SIGMA: f64 = 0.8;
 const NS_PER_MS: f64 = 1e6;
+/// Nanoseconds of a day: no message is on its way for longer, however long the tail of a distribution is.
+pub(super) const LONGEST: u64 = 86_400_000_000_000;
 
 /// A latency distribution ready for use.
 #[derive(Clone, Debug)]
@@ -91,7 +93,7 @@ impl Latencies {
                 REGIONS[x.max(y)].rtt[x.min(y)] / 2.0 + self.access(a) + self.access(b)
             }
         };
-        (ms * NS_PER_MS) as u64
+        ((ms * NS_PER_MS) as u64).min(LONGEST)
     }
 
     fn region(&self, node: u32) -> usize {

@@ -14,7 +14,7 @@ pub(crate) use wire::{Carried, Wire};
     serde(default, deny_unknown_fields)
 )]
 pub struct Links {
-    /// One way, between two nodes.
+    /// One way, between two nodes; a day at most.
     pub latency: Latency,
     /// Standard deviation of the logarithm by which one message's latency differs from that of its pair; 0 for none.
     pub jitter: f64,

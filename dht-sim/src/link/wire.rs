@@ -1,6 +1,9 @@
 //! What becomes of one message: the verdict of all that lies between two nodes at a moment.
 
-use super::{Links, latency::Latencies};
+use super::{
+    Links,
+    latency::{LONGEST, Latencies},
+};
 use crate::{
     clock::nanos,
     dice::{Dice, Quantiles, hash, unit},
@@ -133,16 +136,17 @@ impl Wire {
             if !self.streams {
                 return Carried::Lost;
             }
-            leaves += resend;
-            resend *= 2;
+            leaves = leaves.saturating_add(resend);
+            resend = resend.saturating_mul(2);
             if leaves - now > self.patience {
-                return Carried::Broken(now + self.patience);
+                return Carried::Broken(now.saturating_add(self.patience));
             }
         }
         let queued = self.queue(leaves, from, bytes);
-        let first = queued + self.way(latency) + extra;
+        let leaves = queued.saturating_add(extra);
+        let first = leaves.saturating_add(self.way(latency));
         if !self.streams && self.dice.chance(self.links.duplicate) {
-            return Carried::Twice(first, queued + self.way(latency) + extra);
+            return Carried::Twice(first, leaves.saturating_add(self.way(latency)));
         }
         Carried::Once(first)
     }
@@ -155,7 +159,7 @@ impl Wire {
             }
             _ => 0,
         };
-        (latency as f64 * jitter) as u64 + held
+        ((latency as f64 * jitter) as u64).min(LONGEST).saturating_add(held)
     }
 
     /// Whether a node's line is bad at that time and loses this packet.
@@ -189,7 +193,7 @@ impl Wire {
             self.free.resize(i + 1, 0);
         }
         let free = &mut self.free[i];
-        *free = (*free).max(at) + (bytes as f64 / bandwidth * 1e9) as u64;
+        *free = (*free).max(at).saturating_add((bytes as f64 / bandwidth * 1e9) as u64);
         *free
     }
 }
@@ -244,6 +248,22 @@ mod tests {
         }
         assert!((2350..2650).contains(&doubles), "{doubles}");
         assert!((1350..1650).contains(&late), "{late}");
+    }
+
+    #[test]
+    fn no_tail_is_longer_than_time() {
+        let latency = crate::link::Latency::Lognormal { median_ms: 1e6, sigma: 5.0 };
+        let links = Links { latency, jitter: 5.0, bandwidth: Some(1.0), loss: 0.5, ..Links::default() };
+        for manners in [Manners::streams(), Manners::datagrams()] {
+            let mut wire = wire(links.clone(), &manners);
+            for to in 1..10_000 {
+                assert!(wire.latency(0, to) <= LONGEST);
+                let (now, extra) = (u64::MAX - u64::from(to % 7) * LONGEST, u64::from(to % 3) * LONGEST);
+                if let Carried::Once(at) = wire.carry(now, 0, to, 1 << 20, extra) {
+                    assert!(at >= now);
+                }
+            }
+        }
     }
 
     #[test]

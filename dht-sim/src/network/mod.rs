@@ -121,9 +121,9 @@ impl Manners {
 pub struct Engine {
     /// Closest peers of a lookup, peers of a bucket and of an answer.
     pub k: Option<usize>,
-    /// Requests of a lookup in flight.
+    /// Requests of a lookup in flight, at most 1,000.
     pub alpha: Option<usize>,
-    /// Peers that must have answered before a lookup trusts its neighbourhood.
+    /// Peers that must have answered before a lookup trusts its neighbourhood, at most k.
     pub beta: Option<usize>,
     /// Paths that share no peer.
     pub disjoint_paths: Option<usize>,
@@ -131,21 +131,21 @@ pub struct Engine {
     pub hedge: Option<bool>,
     /// Tries after the first.
     pub retries: Option<u32>,
-    /// After this long a request has failed, in seconds.
+    /// After this long a request has failed, in seconds, at least 0.001.
     pub request_timeout: Option<f64>,
-    /// How often a table refreshes itself, in seconds; 0 switches that off.
+    /// How often a table refreshes itself, in seconds, at least 1; 0 switches that off.
     pub refresh_interval: Option<f64>,
     /// Candidates in waiting per bucket.
     pub replacements: Option<usize>,
     /// Failures in a row after which a peer leaves the table.
     pub max_failures: Option<u32>,
-    /// Peers in a table.
+    /// Peers in a table, at least k.
     pub max_table: Option<usize>,
     /// Addresses that a node remembers of peers outside its table.
     pub known_peers: Option<usize>,
-    /// How often published items are announced again, in seconds.
+    /// How often published items are announced again, in seconds, at least 1.
     pub republish_interval: Option<f64>,
-    /// How often stores forget what has expired, in seconds.
+    /// How often stores forget what has expired, in seconds, at least 1. Default 600.
     pub sweep_interval: Option<f64>,
 }
 

@@ -63,7 +63,7 @@ impl<O: Overlay> Run<'_, O> {
         able.retain(|node| {
             let role = self.world.role(*node);
             let sound = role.serves && !role.nat && !self.world.is_silent(*node);
-            sound && *node >= DOORS && !self.publishers.contains(node)
+            sound && *node >= DOORS && !self.publishing.contains(node)
         });
         self.victim = self.choices.pick(&able).copied();
     }
@@ -126,10 +126,9 @@ impl<O: Overlay> Run<'_, O> {
         let What::Eclipse { per_bucket, conduct, restart_after } = *what else { return Ok(Vec::new()) };
         let Some(victim) = self.victim else { return Ok(Vec::new()) };
         let numbers = self.world.grind_into_buckets(victim, per_bucket as usize);
-        self.world.cue(self.world.now() + 1, Cue::Pester(fault as u32).write());
+        self.cue_in(1, Cue::Pester(fault as u32));
         if let Some(after) = restart_after {
-            let at = self.world.now().saturating_add(nanos(seconds_of(after)));
-            self.world.cue(at, Cue::Restart(victim).write());
+            self.cue_in(nanos(seconds_of(after)), Cue::Restart(victim));
         }
         self.invade(&numbers, conduct)
     }
@@ -140,15 +139,17 @@ impl<O: Overlay> Run<'_, O> {
         let attackers = std::mem::take(&mut self.concerned[fault]);
         attackers.iter().for_each(|node| self.world.pester(*node, victim));
         if !attackers.is_empty() {
-            self.world.cue(self.world.now() + nanos(seconds_of(PESTER)), Cue::Pester(fault as u32).write());
+            self.cue_in(nanos(seconds_of(PESTER)), Cue::Pester(fault as u32));
         }
         self.concerned[fault] = attackers;
     }
 
-    /// A process dies and is back soon.
+    /// A process dies and is back soon; one that is gone stays so.
     pub(super) fn restart(&mut self, node: u32) {
-        self.stop(node, false);
-        self.world.cue(self.world.now() + nanos(seconds_of(AWAY)), Cue::Up(node).write());
+        if self.world.is_up(node) {
+            self.stop(node, false);
+            self.cue_in(nanos(seconds_of(AWAY)), Cue::Up(node, self.life(node)));
+        }
     }
 
     fn invade(&mut self, numbers: &[u32], conduct: Conduct) -> Result<Vec<u32>, Invalid> {
@@ -181,7 +182,7 @@ impl<O: Overlay> Run<'_, O> {
             self.choices.draw(BRIEFED, &mut honest);
             self.world.brief(node, &honest[..BRIEFED.min(honest.len())]);
             let wait = (nanos(seconds_of(over)) as f64 * self.choices.unit()) as u64;
-            self.world.cue(self.world.now() + wait, Cue::Flood(node).write());
+            self.cue_in(wait, Cue::Flood(node));
             nodes.push(node);
         }
         Ok(nodes)

@@ -27,15 +27,26 @@ impl<O: Overlay> Run<'_, O> {
         let silent = falls(people.silent) && !door;
         let slow = falls(people.slow) && !door;
         let node = self.world.place(Role { serves: !client, nat: client || falsely_public });
-        self.world.silence(node, silent);
+        if silent {
+            self.mute.insert(node);
+            self.world.silence(node, true);
+        }
         if slow {
-            self.world.slow(node, nanos(seconds_of(people.slow_by)));
+            self.late.insert(node);
+            self.heal_slow(node);
         }
         node
     }
 
+    /// Answers as soon as its nature is.
+    pub(super) fn heal_slow(&mut self, node: u32) {
+        let by = if self.late.contains(&node) { self.scenario.population.slow_by } else { 0.0 };
+        self.world.slow(node, nanos(seconds_of(by)));
+    }
+
     pub(super) fn start(&mut self, node: u32) -> Result<(), Invalid> {
         self.world.start_node(node)?;
+        self.expect_dial_back(node);
         self.tell(Happening::Up { node });
         Ok(())
     }
@@ -65,29 +76,31 @@ impl<O: Overlay> Run<'_, O> {
         let whole = if up { self.session(churn) } else { self.gap(churn) };
         let bias = (churn.sigma * churn.sigma).exp();
         let rest = (whole as f64 * bias * self.churning.unit()) as u64;
-        let cue = if up { Cue::Down(node) } else { Cue::Up(node) };
-        self.world.cue(self.world.now() + rest, cue.write());
+        let life = self.life(node);
+        self.cue_in(rest, if up { Cue::Down(node, life) } else { Cue::Up(node, life) });
     }
 
     /// Doors, victims and attackers stay for as long as it takes, publishers if churn says so.
     fn stays(&self, node: u32, churn: &Churn) -> bool {
-        let publishes = churn.publishers_stay && self.publishers.contains(&node);
+        let publishes = churn.publishers_stay && self.publishing.contains(&node);
         node < DOORS || publishes || self.victim == Some(node) || self.world.is_attacker(node)
     }
 
     pub(super) fn go(&mut self, node: u32) {
         let Some(churn) = self.scenario.churn else { return };
         if !self.world.is_up(node) {
-            return;
+            // Nobody leaves asleep: it is there for another session.
+            let session = self.session(&churn);
+            return self.cue_in(session, Cue::Down(node, self.life(node)));
         }
         let farewell = !self.churning.chance(churn.crashes);
         self.stop(node, farewell);
         let gap = self.gap(&churn);
-        self.world.cue(self.world.now() + gap, Cue::Up(node).write());
+        self.cue_in(gap, Cue::Up(node, self.life(node)));
     }
 
     pub(super) fn come(&mut self, node: u32) -> Result<(), Invalid> {
-        if self.world.is_up(node) {
+        if self.world.runs(node) {
             return Ok(());
         }
         self.start(node)?;
@@ -96,7 +109,7 @@ impl<O: Overlay> Run<'_, O> {
             && !self.stays(node, &churn)
         {
             let session = self.session(&churn);
-            self.world.cue(self.world.now() + session, Cue::Down(node).write());
+            self.cue_in(session, Cue::Down(node, self.life(node)));
         }
         Ok(())
     }

@@ -1,4 +1,6 @@
 //! What is due besides messages and alarms, as a number in the world's queue.
+//!
+//! What a node's process is to do, or is to end by, names the process too, by the node's life: it may be another one by then.
 
 /// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,11 +12,11 @@ pub(super) enum Cue {
     /// A node begins its own refreshes.
     Refresh(u32),
     /// A node's host looks whether it can be dialled.
-    DialBack(u32),
-    /// A node comes back.
-    Up(u32),
-    /// A node goes.
-    Down(u32),
+    DialBack(u32, u32),
+    /// A node comes back, unless it did since its last life ended.
+    Up(u32, u32),
+    /// A node goes, unless it did.
+    Down(u32, u32),
     /// Something is published for the first time.
     Publish(u32),
     Update,
@@ -33,39 +35,42 @@ pub(super) enum Cue {
     Flood(u32),
 }
 
+/// Lives that a cue tells apart; nobody lives so often before one that is due.
+pub(super) const LIVES: u32 = 1 << 24;
+
 impl Cue {
     pub(super) fn write(self) -> u64 {
-        let (kind, number) = match self {
-            Self::Join(n) => (0u64, n),
-            Self::Rejoin(n) => (1, n),
-            Self::Refresh(n) => (2, n),
-            Self::DialBack(n) => (16, n),
-            Self::Up(n) => (3, n),
-            Self::Down(n) => (4, n),
-            Self::Publish(n) => (5, n),
-            Self::Update => (6, 0),
-            Self::Read => (7, 0),
-            Self::Lookup => (8, 0),
-            Self::Sample => (9, 0),
-            Self::Phase(n) => (10, n),
-            Self::FaultBegins(n) => (11, n),
-            Self::FaultEnds(n) => (12, n),
-            Self::Pester(n) => (13, n),
-            Self::Restart(n) => (14, n),
-            Self::Flood(n) => (15, n),
+        let (kind, number, life) = match self {
+            Self::Join(n) => (0u64, n, 0),
+            Self::Rejoin(n) => (1, n, 0),
+            Self::Refresh(n) => (2, n, 0),
+            Self::DialBack(n, life) => (16, n, life),
+            Self::Up(n, life) => (3, n, life),
+            Self::Down(n, life) => (4, n, life),
+            Self::Publish(n) => (5, n, 0),
+            Self::Update => (6, 0, 0),
+            Self::Read => (7, 0, 0),
+            Self::Lookup => (8, 0, 0),
+            Self::Sample => (9, 0, 0),
+            Self::Phase(n) => (10, n, 0),
+            Self::FaultBegins(n) => (11, n, 0),
+            Self::FaultEnds(n) => (12, n, 0),
+            Self::Pester(n) => (13, n, 0),
+            Self::Restart(n) => (14, n, 0),
+            Self::Flood(n) => (15, n, 0),
         };
-        kind << 32 | u64::from(number)
+        u64::from(life % LIVES) << 40 | kind << 32 | u64::from(number)
     }
 
     pub(super) fn read(cue: u64) -> Self {
-        let n = cue as u32;
-        match cue >> 32 {
+        let (n, life) = (cue as u32, (cue >> 40) as u32);
+        match cue >> 32 & 0xff {
             0 => Self::Join(n),
             1 => Self::Rejoin(n),
             2 => Self::Refresh(n),
-            3 => Self::Up(n),
-            16 => Self::DialBack(n),
-            4 => Self::Down(n),
+            3 => Self::Up(n, life),
+            16 => Self::DialBack(n, life),
+            4 => Self::Down(n, life),
             5 => Self::Publish(n),
             6 => Self::Update,
             7 => Self::Read,
@@ -91,9 +96,9 @@ mod tests {
             Cue::Join(7),
             Cue::Rejoin(7),
             Cue::Refresh(7),
-            Cue::DialBack(7),
-            Cue::Up(7),
-            Cue::Down(7),
+            Cue::DialBack(7, 0),
+            Cue::Up(7, 1),
+            Cue::Down(u32::MAX, LIVES - 1),
             Cue::Publish(u32::MAX),
             Cue::Update,
             Cue::Read,

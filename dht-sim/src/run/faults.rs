@@ -27,15 +27,42 @@ impl<O: Overlay> Run<'_, O> {
         self.concerned[i] = concerned;
         self.tell(Happening::Fault { name: fault.what.name(), begins: true, nodes });
         if let Some(lasts) = fault.lasts {
-            let end = self.world.now().saturating_add(nanos(seconds_of(lasts)));
-            self.world.cue(end, Cue::FaultEnds(i as u32).write());
+            self.cue_in(nanos(seconds_of(lasts)), Cue::FaultEnds(i as u32));
         }
         Ok(())
     }
 
     /// Does it; whom it concerns.
     fn befall(&mut self, i: usize, what: &What) -> Result<Vec<u32>, Invalid> {
-        let nodes = match *what {
+        match *what {
+            // They are on their way as soon as they are found.
+            What::Sybils { each, keys, conduct } => return self.besiege(each, keys, conduct),
+            What::Eclipse { .. } => return self.eclipse(i, what),
+            What::Spam { .. } => return self.spam(what),
+            What::Partition { ref sides } => {
+                self.world.partition(sides);
+                self.partitioned = true;
+            }
+            What::OneWay { share } => self.world.cut_one_way(share),
+            What::Weather { ref links } => self.world.set_links(links.clone()),
+            What::Crowd { share, over } => self.crowd(share, over),
+            _ => {}
+        }
+        let nodes = self.choose(what);
+        nodes.iter().for_each(|node| self.strike(*node, what));
+        match what {
+            What::Misbehave { .. } => self.choose_scapegoat(),
+            What::ClockStep { .. } | What::ClockDrift { .. } | What::ClockFreeze { .. } => {
+                self.history.clocks_right = false;
+            }
+            _ => {}
+        }
+        Ok(nodes)
+    }
+
+    /// Which of the nodes that are there it befalls.
+    fn choose(&mut self, what: &What) -> Vec<u32> {
+        match *what {
             What::Exit { share }
             | What::Crash { share, .. }
             | What::Firewall { share }
@@ -47,7 +74,13 @@ impl<O: Overlay> Run<'_, O> {
             | What::Sleep { share }
             | What::StoreFails { share, .. }
             | What::StoreFull { share } => self.some(share),
-            What::BootstrapDown => (0..DOORS.min(self.world.len())).collect(),
+            // Who is away for another reason does not come back when this passes.
+            What::BootstrapDown => {
+                (0..DOORS.min(self.world.len())).filter(|door| self.world.is_up(*door)).collect()
+            }
+            What::PublishersAway => {
+                self.publishers.iter().copied().filter(|node| self.world.is_up(*node)).collect()
+            }
             What::LyingDoors { share } => {
                 let doors = DOORS.min(self.world.len());
                 (0..(f64::from(doors) * share).round() as u32).collect()
@@ -60,75 +93,65 @@ impl<O: Overlay> Run<'_, O> {
                 hidden.truncate(count);
                 hidden
             }
-            // Whoever publishes is a victim, not an accomplice: otherwise nobody could say what should be found.
+            // Whoever publishes is a victim, not an accomplice: otherwise nobody could say what should be found. Attackers have
+            // a conduct of their own.
             What::Misbehave { share, .. } => {
                 let mut able = self.world.up();
                 let count = (able.len() as f64 * share).round() as usize;
-                able.retain(|node| *node >= DOORS && !self.publishers.contains(node));
+                able.retain(|node| {
+                    *node >= DOORS && !self.publishing.contains(node) && !self.world.is_attacker(*node)
+                });
                 self.choices.draw(count, &mut able);
                 able.truncate(count);
                 able
             }
-            What::PublishersAway => self.publishers.clone(),
-            What::Sybils { each, keys, conduct } => self.besiege(each, keys, conduct)?,
-            What::Eclipse { .. } => self.eclipse(i, what)?,
-            What::Spam { .. } => self.spam(what)?,
-            What::Partition { .. } | What::OneWay { .. } | What::Weather { .. } | What::Crowd { .. } => {
-                vec![]
-            }
-        };
-        match what {
-            What::Partition { sides } => {
-                self.world.partition(sides);
-                self.partitioned = true;
-            }
-            What::OneWay { share } => self.world.cut_one_way(*share),
-            What::Weather { links } => self.world.set_links(links.clone()),
-            What::Crowd { share, over } => self.crowd(*share, *over),
+            What::Partition { .. }
+            | What::OneWay { .. }
+            | What::Weather { .. }
+            | What::Crowd { .. }
+            | What::Sybils { .. }
+            | What::Eclipse { .. }
+            | What::Spam { .. } => Vec::new(),
+        }
+    }
+
+    /// What one of those nodes has of it.
+    fn strike(&mut self, node: u32, what: &What) {
+        match *what {
+            What::Exit { .. } | What::BootstrapDown => self.stop(node, false),
+            What::PublishersAway => self.stop(node, true),
             What::Crash { restart_after, .. } => {
-                let back = self.world.now().saturating_add(nanos(seconds_of(*restart_after)));
-                nodes.iter().for_each(|node| {
-                    self.stop(*node, false);
-                    self.world.cue(back, Cue::Up(*node).write());
-                });
+                self.stop(node, false);
+                self.cue_in(nanos(seconds_of(restart_after)), Cue::Up(node, self.life(node)));
             }
-            What::LyingDoors { .. } => {
-                let lie = Some(Conduct::NameTheDead);
-                nodes.iter().for_each(|node| self.world.set_conduct(*node, lie));
-            }
-            What::Misbehave { conduct, .. } => {
-                self.choose_scapegoat(&nodes);
-                nodes.iter().for_each(|node| self.world.set_conduct(*node, Some(*conduct)));
-            }
-            What::Rebind { .. } => nodes.iter().for_each(|node| self.world.rebind(*node)),
-            What::Firewall { .. } => nodes.iter().for_each(|node| self.hide(*node)),
-            What::Exit { .. } | What::BootstrapDown => nodes.iter().for_each(|node| self.stop(*node, false)),
-            What::PublishersAway => nodes.iter().for_each(|node| self.stop(*node, true)),
-            What::Silence { .. } => nodes.iter().for_each(|node| self.world.silence(*node, true)),
-            What::Slow { by, .. } => {
-                nodes.iter().for_each(|node| self.world.slow(*node, nanos(seconds_of(*by))));
-            }
-            What::ClockStep { by, .. } => nodes.iter().for_each(|node| self.world.step_clock(*node, *by)),
-            What::ClockDrift { ppm, .. } => nodes.iter().for_each(|node| self.world.drift_clock(*node, *ppm)),
-            What::ClockFreeze { .. } => nodes.iter().for_each(|node| self.world.freeze_clock(*node, true)),
-            What::Sleep { .. } => nodes.iter().for_each(|node| self.world.put_to_sleep(*node)),
-            What::StoreFails { calls, .. } => {
-                nodes.iter().for_each(|node| self.world.fail_store(*node, *calls));
-            }
-            What::StoreFull { .. } => nodes.iter().for_each(|node| self.world.fill_store(*node, true)),
-            // They are on their way.
-            What::Sybils { .. } | What::Eclipse { .. } | What::Spam { .. } => {}
+            What::LyingDoors { .. } => self.world.set_conduct(node, Some(Conduct::NameTheDead)),
+            What::Misbehave { conduct, .. } => self.world.set_conduct(node, Some(conduct)),
+            What::Rebind { .. } => self.world.rebind(node),
+            What::Firewall { .. } => self.hide(node),
+            What::Silence { .. } => self.world.silence(node, true),
+            What::Slow { by, .. } => self.world.slow(node, nanos(seconds_of(by))),
+            What::ClockStep { by, .. } => self.world.step_clock(node, by),
+            What::ClockDrift { ppm, .. } => self.world.drift_clock(node, ppm),
+            What::ClockFreeze { .. } => self.world.freeze_clock(node, true),
+            What::Sleep { .. } => self.world.put_to_sleep(node),
+            What::StoreFails { calls, .. } => self.world.fail_store(node, calls),
+            What::StoreFull { .. } => self.world.fill_store(node, true),
+            // These befall links, or bring nodes.
+            What::Partition { .. }
+            | What::OneWay { .. }
+            | What::Weather { .. }
+            | What::Crowd { .. }
+            | What::Sybils { .. }
+            | What::Eclipse { .. }
+            | What::Spam { .. } => {}
         }
-        if matches!(what, What::ClockStep { .. } | What::ClockDrift { .. } | What::ClockFreeze { .. }) {
-            self.history.clocks_right = false;
-        }
-        Ok(nodes)
     }
 
     /// Somebody whose address liars spread: the first that has nothing to do with it.
-    fn choose_scapegoat(&mut self, liars: &[u32]) {
-        let innocent =
-            |node: &u32| *node >= DOORS && !liars.contains(node) && !self.publishers.contains(node);
+    fn choose_scapegoat(&mut self) {
+        let innocent = |node: &u32| {
+            *node >= DOORS && !self.publishing.contains(node) && self.world.conduct(*node).is_none()
+        };
         if let Some(node) = self.world.up().into_iter().find(innocent) {
             self.world.set_scapegoat(node);
         }
@@ -139,7 +162,7 @@ impl<O: Overlay> Run<'_, O> {
         for _ in 0..count {
             let node = self.place();
             let wait = (nanos(seconds_of(over)) as f64 * self.choices.unit()) as u64;
-            self.world.cue(self.world.now() + wait, Cue::Up(node).write());
+            self.cue_in(wait, Cue::Up(node, self.life(node)));
         }
     }
 
@@ -162,8 +185,10 @@ impl<O: Overlay> Run<'_, O> {
             What::Sybils { .. } | What::Eclipse { .. } | What::Spam { .. } => {
                 nodes.iter().for_each(|node| self.stop(*node, false));
             }
-            What::Silence { .. } => nodes.iter().for_each(|node| self.world.silence(*node, false)),
-            What::Slow { .. } => nodes.iter().for_each(|node| self.world.slow(*node, 0)),
+            What::Silence { .. } => {
+                nodes.iter().for_each(|node| self.world.silence(*node, self.mute.contains(node)));
+            }
+            What::Slow { .. } => nodes.iter().for_each(|node| self.heal_slow(*node)),
             What::ClockDrift { .. } => nodes.iter().for_each(|node| self.world.drift_clock(*node, 0)),
             What::ClockFreeze { .. } => nodes.iter().for_each(|node| self.world.freeze_clock(*node, false)),
             What::Sleep { .. } => nodes.iter().for_each(|node| self.world.wake_up(*node)),

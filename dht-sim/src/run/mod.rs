@@ -11,10 +11,16 @@ mod faults;
 mod judge;
 mod reach;
 mod setup;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod work;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use dht_core::Overlay;
 use dht_query::Reason;
@@ -34,7 +40,7 @@ use cue::Cue;
 pub use watch::{Happening, Watch, Watching};
 
 /// Nodes that newcomers join through: they never churn.
-const DOORS: u32 = 4;
+pub(crate) const DOORS: u32 = 4;
 
 impl Scenario {
     /// Runs it on the shipped network that it names.
@@ -64,13 +70,13 @@ impl Scenario {
 /// Runs a scenario on a network of one's own; what the scenario says about the overlay does not matter.
 ///
 /// # Errors
-/// As [`Scenario::run`].
+/// As [`Scenario::run`]; options of the engine are judged on this network.
 pub fn simulate<O: Overlay>(
     scenario: &Scenario,
     network: impl Network<O> + 'static,
     watch: &mut dyn Watch,
 ) -> std::result::Result<Outcome, Invalid> {
-    scenario.validate()?;
+    scenario.validate_on(&network)?;
     let mut run = Run::new(scenario, Arc::new(network), watch)?;
     run.gather()?;
     run.schedule();
@@ -92,8 +98,13 @@ struct Run<'a, O: Overlay> {
     sessions: Quantiles,
     gaps: Quantiles,
     popularity: Zipf,
-    /// Who publishes, and stays when churn says so.
+    /// Who publishes, and stays when churn says so, in the order in which they were drawn.
     publishers: Vec<u32>,
+    /// The same in the order of their numbers, to look somebody up.
+    publishing: BTreeSet<u32>,
+    /// Who is silent or slow by nature, whatever passes.
+    mute: BTreeSet<u32>,
+    late: BTreeSet<u32>,
     /// Who will be eclipsed.
     victim: Option<u32>,
     /// Whom each fault that passes concerns.
@@ -115,6 +126,16 @@ impl<'a, O: Overlay> Run<'a, O> {
     /// The true time of a moment of the scenario.
     fn at(&self, seconds: f64) -> u64 {
         self.world.origin.saturating_add(nanos(seconds_of(seconds)))
+    }
+
+    /// Notes what is due so many nanoseconds from now.
+    fn cue_in(&mut self, wait: u64, cue: Cue) {
+        self.world.cue(self.world.now().saturating_add(wait), cue.write());
+    }
+
+    /// The life of a node as cues name it.
+    fn life(&self, node: u32) -> u32 {
+        self.world.life(node) % cue::LIVES
     }
 
     /// Lets time pass up to a moment.

@@ -1,4 +1,4 @@
-//! Nodes that can no longer be dialled, and when their hosts look: a proof is good for a while, and twice in that time a host
+//! Nodes that cannot be dialled and serve, and when their hosts look: a proof is good for a while, and twice in that time a host
 //! looks whether it still has a fresh one.
 
 use dht_core::Overlay;
@@ -13,18 +13,25 @@ impl<O: Overlay> Run<'_, O> {
 
     /// Nobody comes in any more: the last proof is of now.
     pub(super) fn hide(&mut self, node: u32) {
-        self.world.hide(node);
-        let recheck = self.recheck();
-        if recheck > 0 {
+        if !self.world.role(node).nat {
+            self.world.hide(node);
+            self.expect_dial_back(node);
+        }
+    }
+
+    /// What a node that serves and cannot be dialled believes of itself is of now. Others prove it all the time.
+    pub(super) fn expect_dial_back(&mut self, node: u32) {
+        let (recheck, role) = (self.recheck(), self.world.role(node));
+        if recheck > 0 && role.serves && role.nat {
             // Hosts look at times of their own.
             let wait = recheck + self.choices.below((recheck / 2).max(1));
-            self.world.cue(self.world.now() + wait, Cue::DialBack(node).write());
+            self.cue_in(wait, Cue::DialBack(node, self.life(node)));
         }
     }
 
     pub(super) fn dial_back(&mut self, node: u32) {
         if self.world.dial_back(node) {
-            self.world.cue(self.world.now() + self.recheck() / 2, Cue::DialBack(node).write());
+            self.cue_in(self.recheck() / 2, Cue::DialBack(node, self.life(node)));
         }
     }
 }

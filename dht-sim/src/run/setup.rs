@@ -1,6 +1,9 @@
 //! The beginning of a run: the world, its people and their acquaintances, and what is due when.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use dht_core::Overlay;
 
@@ -24,9 +27,6 @@ impl<'a, O: Overlay> Run<'a, O> {
         watch: &'a mut dyn Watch,
     ) -> Result<Self, Invalid> {
         let parts = network.parts(0, &scenario.engine, 0);
-        parts.routing.validate()?;
-        parts.queries.validate()?;
-        parts.config.validate()?;
         let settings = Settings {
             seed: scenario.seed,
             engine: scenario.engine.clone(),
@@ -51,6 +51,9 @@ impl<'a, O: Overlay> Run<'a, O> {
             gaps: Quantiles::lognormal(sigma),
             popularity: Zipf::new(published, scenario.workload.zipf),
             publishers: Vec::new(),
+            publishing: BTreeSet::new(),
+            mute: BTreeSet::new(),
+            late: BTreeSet::new(),
             victim: None,
             concerned: vec![Vec::new(); scenario.faults.len()],
             targets: BTreeMap::new(),
@@ -103,8 +106,8 @@ impl<'a, O: Overlay> Run<'a, O> {
         if routing.auto_refresh {
             let interval = nanos(routing.refresh_interval);
             for node in 0..nodes {
-                let at = self.world.now() + self.choices.below(interval.max(1));
-                self.world.cue(at, Cue::Refresh(node).write());
+                let wait = self.choices.below(interval.max(1));
+                self.cue_in(wait, Cue::Refresh(node));
             }
         }
     }
@@ -157,6 +160,7 @@ impl<'a, O: Overlay> Run<'a, O> {
         let count = ((able.len() as f64 * PUBLISHERS).ceil() as usize).max(1);
         self.choices.draw(count, &mut able);
         able.truncate(count);
+        self.publishing = able.iter().copied().collect();
         self.publishers = able;
     }
 
@@ -172,9 +176,10 @@ impl<'a, O: Overlay> Run<'a, O> {
             Cue::Rejoin(node) if self.world.is_up(node) => self.join(node),
             Cue::Rejoin(_) => {}
             Cue::Refresh(node) => self.world.refresh(node),
-            Cue::DialBack(node) => self.dial_back(node),
-            Cue::Up(node) => self.come(node)?,
-            Cue::Down(node) => self.go(node),
+            Cue::DialBack(node, life) if life == self.life(node) => self.dial_back(node),
+            Cue::Up(node, life) if life == self.life(node) => self.come(node)?,
+            Cue::Down(node, life) if life == self.life(node) => self.go(node),
+            Cue::DialBack(..) | Cue::Up(..) | Cue::Down(..) => {}
             Cue::Publish(key) => self.publish(key),
             Cue::Update => {
                 self.update();
@@ -190,8 +195,7 @@ impl<'a, O: Overlay> Run<'a, O> {
             }
             Cue::Sample => {
                 self.sample();
-                let next = self.world.now() + nanos(seconds_of(self.scenario.sample_interval));
-                self.world.cue(next, Cue::Sample.write());
+                self.cue_in(nanos(seconds_of(self.scenario.sample_interval)), Cue::Sample);
             }
             Cue::Phase(_) => self.next_span(),
             Cue::FaultBegins(i) => self.begin_fault(i as usize)?,

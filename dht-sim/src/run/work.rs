@@ -19,7 +19,7 @@ impl<O: Overlay> Run<'_, O> {
     pub(super) fn again(&mut self, rate: f64, cue: Cue) {
         if rate > 0.0 {
             let wait = self.choices.wait(seconds_of(1.0 / rate));
-            self.world.cue(self.world.now().saturating_add(nanos(wait)), cue.write());
+            self.cue_in(nanos(wait), cue);
         }
     }
 
@@ -48,7 +48,7 @@ impl<O: Overlay> Run<'_, O> {
         if !self.world.is_up(publisher) {
             if version == 1 {
                 // It publishes when it is there.
-                self.world.cue(self.world.now() + nanos(seconds_of(60.0)), Cue::Publish(key).write());
+                self.cue_in(nanos(seconds_of(60.0)), Cue::Publish(key));
             }
             return;
         }

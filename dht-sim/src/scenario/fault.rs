@@ -6,9 +6,10 @@ use crate::link::Links;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Fault {
-    /// When, in seconds since the scenario's beginning.
+    /// When, in seconds since the scenario's beginning; before its end.
     pub at: f64,
-    /// For how long, where it is something that passes; `None` until the end.
+    /// For how long, where it is something that passes; `None` until the end. Two of a kind that pass must not overlap, except
+    /// attackers and sleepers.
     #[cfg_attr(feature = "serde", serde(default))]
     pub lasts: Option<f64>,
     /// What.
@@ -140,7 +141,8 @@ pub enum What {
         /// Of the nodes behind a NAT.
         share: f64,
     },
-    /// Those who publish go, and come back when it passes. Their stores keep what they hold.
+    /// Those who publish go, and come back when it passes. With what their stores held if these are
+    /// [`durable`](crate::Stores::durable); otherwise they have forgotten what they published.
     PublishersAway,
     /// Nodes take requests and do not answer. Passes.
     Silence {
@@ -222,6 +224,11 @@ impl What {
     /// Whether additional nodes come that do not mean well.
     pub(crate) fn brings_attackers(&self) -> bool {
         matches!(self, Self::Sybils { .. } | Self::Eclipse { .. } | Self::Spam { .. })
+    }
+
+    /// Whether two of its kind can run at the same time: attackers are nodes of their own, and who sleeps does not fall asleep.
+    pub(crate) fn may_overlap(&self) -> bool {
+        self.brings_attackers() || matches!(self, Self::Sleep { .. })
     }
 
     /// Whether it is something that ends.

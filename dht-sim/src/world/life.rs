@@ -117,8 +117,23 @@ impl<O: Overlay> World<O> {
         self.members.get(i as usize).is_some_and(Member::is_up)
     }
 
+    /// Whether a node runs, awake or asleep.
+    pub(crate) fn runs(&self, i: u32) -> bool {
+        self.members[i as usize].node.is_some()
+    }
+
+    /// How often a node has stopped.
+    pub(crate) fn life(&self, i: u32) -> u32 {
+        self.members[i as usize].life
+    }
+
     pub(crate) fn is_silent(&self, i: u32) -> bool {
         self.members[i as usize].silent
+    }
+
+    #[cfg(test)]
+    pub(crate) fn late_by(&self, i: u32) -> u64 {
+        self.members[i as usize].slow()
     }
 
     pub(crate) fn role(&self, i: u32) -> Role {

@@ -16,11 +16,15 @@ impl<O: Overlay> World<O> {
         self.members[i as usize].role.nat = true;
     }
 
-    /// Somebody is asked to dial a node. When that failed twice in a row it serves no longer; whether it is to be tried again.
+    /// Somebody is asked to dial a node, unless its machine sleeps. When that failed twice in a row it serves no longer; whether
+    /// it is to be tried again.
     pub(crate) fn dial_back(&mut self, i: u32) -> bool {
         let member = &mut self.members[i as usize];
-        if !member.is_up() || !member.role.serves || !member.role.nat {
+        if member.node.is_none() || !member.role.serves || !member.role.nat {
             return false;
+        }
+        if member.asleep {
+            return true;
         }
         let extra = member.extra();
         extra.failed_dials += 1;

@@ -7,6 +7,7 @@ mod faults;
 #[cfg(feature = "serde")]
 mod files;
 mod policy;
+mod refused;
 mod weather;
 mod workload;
 

@@ -1,0 +1,115 @@
+//! What passes, and what it leaves as it was; and that every node has one chain of cues.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    Churn, CompactNetwork, Engine, Happening, Links, OverlayKind, Population, Scenario, Watching, What,
+    run::Run,
+};
+
+/// A network that does nothing by itself.
+fn quiet(nodes: u32) -> Scenario {
+    Scenario::new("quiet", nodes)
+        .overlay(OverlayKind::Compact)
+        .engine(Engine { refresh_interval: Some(0.0), ..Engine::default() })
+        .links(Links::constant(20.0))
+}
+
+#[test]
+fn what_passes_heals_what_it_did() {
+    let population = Population { silent: 0.3, slow: 0.3, slow_by: 5.0, ..Population::default() };
+    let scenario = quiet(60)
+        .population(population)
+        .passing(10.0, 10.0, What::Silence { share: 1.0 })
+        .passing(10.0, 10.0, What::Slow { share: 1.0, by: 9.0 });
+    let mut watch = ();
+    let mut run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+    run.gather().unwrap();
+    let nature = |run: &Run<'_, _>| -> Vec<_> {
+        (0..60).map(|node| (run.world.is_silent(node), run.world.late_by(node))).collect()
+    };
+    let before = nature(&run);
+    assert!(before.contains(&(true, 0)) && before.contains(&(false, 5_000_000_000)));
+    run.schedule();
+    run.play(run.at(15.0)).unwrap();
+    assert!(nature(&run)[4..].iter().all(|node| *node == (true, 9_000_000_000)));
+    run.play(run.at(25.0)).unwrap();
+    assert_eq!(nature(&run), before);
+}
+
+#[test]
+fn who_left_for_ever_does_not_return_with_the_others() {
+    let scenario = quiet(100).duration(100.0).fault(10.0, What::Exit { share: 1.0 }).passing(
+        20.0,
+        20.0,
+        What::PublishersAway,
+    );
+    assert_eq!(scenario.run().unwrap().total.state.up, 4);
+}
+
+/// When each node came and went after a time.
+fn sessions(scenario: &Scenario, from: f64) -> BTreeMap<u32, Vec<(bool, f64)>> {
+    let mut told: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+    let mut watch = Watching(|at: f64, happening: &Happening| match happening {
+        Happening::Up { node } if at > from => told.entry(*node).or_default().push((true, at)),
+        Happening::Down { node, .. } if at > from => told.entry(*node).or_default().push((false, at)),
+        _ => {}
+    });
+    scenario.watch(&mut watch).unwrap();
+    told
+}
+
+#[test]
+fn a_crash_is_not_the_beginning_of_a_second_life_beside_the_first() {
+    let churn = Churn { median_session: 100.0, median_gap: 50.0, sigma: 0.0, ..Churn::default() };
+    let scenario = quiet(40)
+        .duration(1000.0)
+        .churn(churn)
+        .fault(120.0, What::Crash { share: 0.5, restart_after: 1.0 })
+        .fault(140.0, What::Crash { share: 0.5, restart_after: 1.0 });
+    let told = sessions(&scenario, 141.5);
+    assert!(told.len() > 40, "{}", told.len());
+    for (node, turns) in told {
+        for pair in turns.windows(2) {
+            let (came, took) = (pair[0].0, pair[1].1 - pair[0].1);
+            assert_eq!(came, !pair[1].0);
+            assert!((took - if came { 100.0 } else { 50.0 }).abs() < 1e-3, "{node}: {turns:?}");
+        }
+    }
+}
+
+#[test]
+fn who_slept_through_its_time_to_go_goes_later() {
+    let churn = Churn { median_session: 100.0, median_gap: 50.0, sigma: 0.5, ..Churn::default() };
+    let scenario = quiet(40).duration(2000.0).churn(churn).passing(20.0, 400.0, What::Sleep { share: 1.0 });
+    let told = sessions(&scenario, 421.0);
+    let gone: BTreeSet<u32> =
+        told.iter().filter(|(_, turns)| turns.iter().any(|(came, _)| !came)).map(|(node, _)| *node).collect();
+    // Forty and the twenty that were away at first, without four doors and two who publish.
+    assert_eq!(gone.len(), 54, "{gone:?}");
+}
+
+#[test]
+fn who_was_never_reachable_finds_out_too_whatever_happens_meanwhile() {
+    let population = Population { falsely_public: 0.4, recheck: 100.0, ..Population::default() };
+    let scenario = quiet(60)
+        .population(population)
+        .duration(500.0)
+        .phase("young", 0.0)
+        .phase("found out", 90.0)
+        .phase("restarted", 350.0);
+    let servers = |scenario: &Scenario| -> Vec<u64> {
+        let outcome = scenario.run().unwrap();
+        outcome.phases.iter().map(|phase| phase.state.servers).collect()
+    };
+    let plain = servers(&scenario);
+    assert!(plain[0] == 60 && plain[1] < 45 && plain[2] == plain[1], "{plain:?}");
+    // Whoever slept is looked at when it is awake, and who has just started when its belief is old.
+    let slept = servers(&scenario.clone().passing(80.0, 150.0, What::Sleep { share: 1.0 }));
+    assert_eq!(slept[1..], plain[1..]);
+    let crashed = servers(&scenario.fault(95.0, What::Crash { share: 1.0, restart_after: 200.0 }));
+    assert_eq!((crashed[1], crashed[2]), (60, plain[2]));
+}
