@@ -7,8 +7,6 @@
 pub(super) enum Cue {
     /// A node joins for the first time.
     Join(u32),
-    /// A node that did not manage to join tries again.
-    Rejoin(u32),
     /// A node begins its own refreshes.
     Refresh(u32),
     /// A node's host looks whether it can be dialled.
@@ -42,9 +40,8 @@ impl Cue {
     pub(super) fn write(self) -> u64 {
         let (kind, number, life) = match self {
             Self::Join(n) => (0u64, n, 0),
-            Self::Rejoin(n) => (1, n, 0),
             Self::Refresh(n) => (2, n, 0),
-            Self::DialBack(n, life) => (16, n, life),
+            Self::DialBack(n, life) => (1, n, life),
             Self::Up(n, life) => (3, n, life),
             Self::Down(n, life) => (4, n, life),
             Self::Publish(n) => (5, n, 0),
@@ -66,10 +63,9 @@ impl Cue {
         let (n, life) = (cue as u32, (cue >> 40) as u32);
         match cue >> 32 & 0xff {
             0 => Self::Join(n),
-            1 => Self::Rejoin(n),
             2 => Self::Refresh(n),
             3 => Self::Up(n, life),
-            16 => Self::DialBack(n, life),
+            1 => Self::DialBack(n, life),
             4 => Self::Down(n, life),
             5 => Self::Publish(n),
             6 => Self::Update,
@@ -94,7 +90,6 @@ mod tests {
     fn cues_are_read_as_they_were_written() {
         for cue in [
             Cue::Join(7),
-            Cue::Rejoin(7),
             Cue::Refresh(7),
             Cue::DialBack(7, 0),
             Cue::Up(7, 1),

@@ -181,12 +181,8 @@ impl<'a, O: Overlay> Run<'a, O> {
         let late = self.world.is_overdue(node, op, self.query_timeout);
         let result = match result {
             None => OpResult::unfinished(late),
-            Some(Ended::Joined(ok)) => {
-                if !ok {
-                    self.world.cue(self.world.now() + nanos(seconds_of(10.0)), Cue::Rejoin(node).write());
-                }
-                OpResult::Ended { ok, requests: None, hops: None }
-            }
+            // A join that failed is one; the node's table goes on trying.
+            Some(Ended::Joined(ok)) => OpResult::Ended { ok, requests: None, hops: None },
             Some(Ended::Query(finished)) => {
                 let ok = match op.kind {
                     OpKind::Lookup if attacked => self.named_the_honest(op, node, &finished),

@@ -173,8 +173,6 @@ impl<'a, O: Overlay> Run<'a, O> {
                     self.join(node);
                 }
             }
-            Cue::Rejoin(node) if self.world.is_up(node) => self.join(node),
-            Cue::Rejoin(_) => {}
             Cue::Refresh(node) => self.world.refresh(node),
             Cue::DialBack(node, life) if life == self.life(node) => self.dial_back(node),
             Cue::Up(node, life) if life == self.life(node) => self.come(node)?,
