@@ -3,7 +3,7 @@
 //! over; sending, evicting and remembering are not its business.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
@@ -14,7 +14,11 @@ use crate::{BootstrapFailed, BootstrapId, BootstrapReport, Tried, bucket::Secs, 
 /// How long a lookup of the discovery is waited for although enough peers are known. One that meets many who are gone takes
 /// several times as long as a dial of one of them; it goes on without being waited for, and the refresh after a join looks
 /// up the own key once more.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A seed that has not answered for so long does not hold up the next one: most handshakes are done in half of that, and when
+/// the first few of a list are gone the rest must not wait for their timeouts.
+const OVERDUE: Duration = Duration::from_secs(1);
 
 /// How a bootstrap goes about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +29,7 @@ pub struct BootstrapOptions {
     pub periodic_refresh_interval: Option<Duration>,
     /// How long one seed or fallback contact may take. Default 10 s.
     pub seed_timeout: Duration,
-    /// Seeds asked at a time; 0 counts as 1. Default 8.
+    /// Seeds asked at a time, those who have let a second pass not counted; 0 counts as 1. Default 8.
     pub parallel: usize,
     /// How long one table peer may take. Default 3 s.
     pub verify_timeout: Duration,
@@ -96,8 +100,10 @@ pub(crate) struct Bootstrap<O: Overlay> {
     settled: Option<Mono>,
     /// Contacts this phase has yet to ask.
     queue: VecDeque<Contact<O>>,
-    /// Peers this phase has asked and not heard from.
-    waiting: BTreeSet<O::PeerId>,
+    /// Peers this phase has asked and not heard from, and when.
+    waiting: BTreeMap<O::PeerId, Mono>,
+    /// The next contact of the queue can be asked then although nobody has answered.
+    vacancy: Option<Mono>,
     fallback: Vec<Contact<O>>,
     looking: bool,
     rounds: usize,
@@ -130,7 +136,8 @@ impl<O: Overlay> Bootstrap<O> {
             patience: None,
             settled: None,
             queue: VecDeque::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            vacancy: None,
             fallback,
             looking: false,
             rounds: 0,
@@ -144,11 +151,12 @@ impl<O: Overlay> Bootstrap<O> {
     /// When to look again although nothing happened.
     pub(crate) fn alarm(&self) -> Mono {
         let limit = self.until.min(self.started + self.options.limit);
-        self.settled.into_iter().chain(self.patience).fold(limit, Mono::min)
+        self.settled.into_iter().chain(self.patience).chain(self.vacancy).fold(limit, Mono::min)
     }
 
     /// What to do next; to be asked until it says `Nothing` or `Done`. `slots`: checks that may be started.
     pub(crate) fn next(&mut self, now: Mono, table: &Table<O>, slots: usize) -> Want<O> {
+        self.vacancy = None;
         loop {
             if now >= self.started + self.options.limit {
                 self.phase = Phase::Done;
@@ -164,13 +172,19 @@ impl<O: Overlay> Bootstrap<O> {
                 Phase::Done => return Want::Done,
             };
             if !over {
-                let parallel = self.parallel();
-                if !self.queue.is_empty() && self.waiting.len() < parallel && slots > 0 {
-                    let contact = self.queue.pop_front().expect("the queue is not empty");
-                    self.waiting.insert(contact.peer.clone());
+                let timely = self.waiting.values().map(|asked| *asked + OVERDUE).filter(|end| *end > now);
+                if timely.clone().count() < self.parallel()
+                    && slots > 0
+                    && let Some(contact) = self.queue.pop_front()
+                {
+                    self.waiting.insert(contact.peer.clone(), now);
                     return Want::Check(contact, self.timeout());
                 }
-                if !self.queue.is_empty() || !self.waiting.is_empty() {
+                if !self.queue.is_empty() {
+                    self.vacancy = timely.min();
+                    return Want::Nothing;
+                }
+                if !self.waiting.is_empty() {
                     return Want::Nothing;
                 }
             }
@@ -283,7 +297,7 @@ impl<O: Overlay> Bootstrap<O> {
         if let Some(tried) = self.report.tried.iter_mut().find(|tried| tried.peer == *peer) {
             tried.outcome = outcome;
         }
-        if !self.waiting.remove(peer) {
+        if self.waiting.remove(peer).is_none() {
             return;
         }
         match (self.phase, outcome) {
