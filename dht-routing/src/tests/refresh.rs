@@ -426,3 +426,22 @@ fn a_small_table_in_a_large_network_is_looked_around_in() {
     world.run(secs(60));
     assert!(world.prefixes().starts_with(&[8, 0, 1]), "{:?}", world.prefixes());
 }
+
+#[test]
+fn after_a_sleep_everybody_is_checked_and_looked_for() {
+    let mut world = World::new(Config { low_water: 0, ..Config::default() });
+    world.populate([128, 64, 32, 2, 1]);
+    world.insert([128, 64, 32, 2, 1, 7]);
+    world.run(secs(30));
+    for (hours, checked) in [(8, 5), (8, 0)] {
+        world.checks.clear();
+        world.lookups.clear();
+        world.now.wall = world.now.wall + secs(hours * 3600);
+        world.run(secs(60));
+        let silent: BTreeSet<u8> =
+            world.checked().into_iter().filter(|peer| world.table().contains(peer)).collect();
+        assert_eq!(silent.len(), checked, "and not again within the interval");
+        assert_eq!(world.prefixes().contains(&8), checked > 0);
+    }
+    assert!(!world.table().contains(&7), "who left meanwhile is found out");
+}
