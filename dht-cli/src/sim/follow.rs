@@ -1,6 +1,7 @@
 //! Following runs while they run: a progress bar, a log of everything that happens, the story of one node or key.
 
 use std::{
+    fmt::{self, Display},
     fs::File,
     io::{BufWriter, IsTerminal, Write, stderr},
     path::Path,
@@ -39,13 +40,23 @@ impl FromStr for Subject {
     }
 }
 
+impl Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(number) => write!(f, "node {number}"),
+            Self::Key(number) => write!(f, "key {number}"),
+        }
+    }
+}
+
 impl Subject {
     fn concerns(self, happening: &Happening) -> bool {
+        use Happening::{Aborted, Began, Down, Ended, Up};
         match (self, happening) {
-            (Self::Node(n), Happening::Up { node } | Happening::Down { node, .. }) => *node == n,
-            (Self::Node(n), Happening::Began { node, .. } | Happening::Ended { node, .. }) => *node == n,
-            (Self::Key(n), Happening::Began { kind, key, .. } | Happening::Ended { kind, key, .. }) => {
-                *key == n && !matches!(kind, OpKind::Join | OpKind::Lookup | OpKind::Republish)
+            (Self::Node(n), Up { node } | Down { node, .. }) => *node == n,
+            (Self::Node(n), Began { node, .. } | Ended { node, .. } | Aborted { node, .. }) => *node == n,
+            (Self::Key(n), Began { kind, key, .. } | Ended { kind, key, .. } | Aborted { kind, key, .. }) => {
+                *key == Some(n) && *kind != OpKind::Lookup
             }
             // What befalls the network belongs to every story.
             (_, Happening::Fault { .. }) => true,
@@ -118,6 +129,8 @@ pub struct Follower<'a> {
     steps: u64,
     log: Option<&'a Log>,
     subject: Option<Subject>,
+    /// Whether anything was told of the subject itself.
+    met: bool,
     output: Output,
 }
 
@@ -130,12 +143,16 @@ impl<'a> Follower<'a> {
         subject: Option<Subject>,
         output: Output,
     ) -> Self {
-        Self { seed, bar, steps: 0, log, subject, output }
+        Self { seed, bar, steps: 0, log, subject, met: false, output }
     }
 
     /// The run has ended.
     pub fn finish(self) {
         self.bar.0.inc(STEPS.saturating_sub(self.steps));
+        if let Some(subject) = self.subject.filter(|_| !self.met) {
+            let seed = self.seed;
+            self.bar.0.suspend(|| eprintln!("dht: nothing happened to {subject} with seed {seed}"));
+        }
     }
 
     fn tell(&self, json: &Value) {
@@ -167,6 +184,7 @@ impl Watch for Follower<'_> {
 
     fn happened(&mut self, at: f64, happening: &Happening) {
         let told = self.subject.is_some_and(|subject| subject.concerns(happening));
+        self.met |= told && !matches!(happening, Happening::Fault { .. });
         if self.log.is_none() && !told {
             return;
         }
@@ -210,8 +228,8 @@ mod tests {
 
     #[test]
     fn a_story_is_that_of_its_subject() {
-        let began = Happening::Began { kind: OpKind::Get, node: 3, key: 7 };
-        let looked = Happening::Began { kind: OpKind::Lookup, node: 3, key: 7 };
+        let began = Happening::Began { kind: OpKind::Get, node: 3, key: Some(7) };
+        let looked = Happening::Began { kind: OpKind::Lookup, node: 3, key: Some(7) };
         assert!(Subject::Node(3).concerns(&began) && Subject::Key(7).concerns(&began));
         assert!(!Subject::Node(7).concerns(&began) && !Subject::Key(7).concerns(&looked));
     }

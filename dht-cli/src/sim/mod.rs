@@ -129,7 +129,10 @@ fn one(scenario: &Scenario, number: u32, watched: &Watched<'_>) -> Result<Outcom
 /// The one command that runs a seed again.
 fn replay(file: &Path, args: &Args, scenario: &Scenario, seed: u64) -> String {
     let nodes = args.nodes.map_or(String::new(), |_| format!(" --nodes {}", scenario.nodes));
-    format!("dht sim {}{nodes} --seed {seed}", file.display())
+    let shown = file.display().to_string();
+    // A name that no shell can be given is shown as it is.
+    let file = shlex::try_quote(&shown).unwrap_or(shown.as_str().into());
+    format!("dht sim {file}{nodes} --seed {seed}")
 }
 
 fn report(folder: &Path, scenario: &Scenario, outcomes: &[Outcome]) -> anyhow::Result<()> {

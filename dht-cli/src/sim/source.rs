@@ -11,7 +11,8 @@ use crate::exit::usage;
 const MAX_FILE: u64 = 1 << 20;
 
 /// Reads a scenario from a file; where there is none, the one that comes with the program under this name. A folder
-/// before it, the number of its row and the ending may be there or not: `churn-48h` is `scenarios/09-churn-48h.toml`.
+/// `scenarios` before it, the number of its row and the ending may be there or not: `churn-48h` is
+/// `scenarios/09-churn-48h.toml`. Any other folder is one of the caller's, where a file is missing.
 pub(super) fn read(path: &Path) -> anyhow::Result<Scenario> {
     let text = match fs::metadata(path) {
         Ok(file) if file.len() > MAX_FILE => {
@@ -43,6 +44,10 @@ fn cannot(path: &Path) -> String {
 }
 
 fn shipped(path: &Path) -> Option<&'static str> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if !["", "scenarios", "dht-sim/scenarios"].iter().any(|own| folder == Path::new(own)) {
+        return None;
+    }
     let wanted = path.with_extension("");
     let wanted = wanted.file_name()?.to_str()?;
     let named = |name: &str| name == wanted || name.split_once('-').is_some_and(|(_, rest)| rest == wanted);

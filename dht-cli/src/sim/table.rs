@@ -42,7 +42,7 @@ pub fn run_line(outcome: &Outcome) -> String {
 /// What a check measured over all seeds.
 struct Judged<'a> {
     check: &'a Check,
-    /// The farthest from what is expected; `None` when a run had nothing to measure.
+    /// The nearest to a bound, or the farthest beyond it; `None` when a run had nothing to measure.
     worst: Option<f64>,
     mean: Option<f64>,
     failed: usize,
@@ -52,10 +52,12 @@ fn judged<'a>(scenario: &'a Scenario, outcomes: &[Outcome]) -> Vec<Judged<'a>> {
     let judge = |(i, check): (usize, &'a Check)| {
         let verdicts: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.verdicts.get(i)).collect();
         let all: Option<Vec<f64>> = verdicts.iter().map(|verdict| verdict.measured).collect();
-        let lower = check.at_least.is_some();
-        let worst = all
-            .as_ref()
-            .and_then(|all| all.iter().copied().reduce(|a, b| if lower { a.min(b) } else { a.max(b) }));
+        let margin = |value: f64| {
+            let below = check.at_least.map_or(f64::INFINITY, |least| value - least);
+            below.min(check.at_most.map_or(f64::INFINITY, |most| most - value))
+        };
+        let nearest = |a: f64, b: f64| if margin(b) < margin(a) { b } else { a };
+        let worst = all.as_ref().and_then(|all| all.iter().copied().reduce(nearest));
         let mean = all.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64);
         Judged { check, worst, mean, failed: verdicts.iter().filter(|verdict| !verdict.ok).count() }
     };

@@ -49,15 +49,17 @@ fn a_scenario_runs_and_repeats() {
 #[test]
 fn many_seeds_are_told_one_by_one_and_a_failure_says_how_to_see_it_again() {
     let folder = Folder::new("sim-seeds");
-    let file = folder.write("small.toml", &SMALL.replace("at_least = 0.9", "at_least = 1.5"));
+    let file = folder.write("a net.toml", &SMALL.replace("at_least = 0.9", "at_least = 1.5"));
     let output = run(&["sim", &file, "--seeds", "3", "--seed", "7", "--nodes", "25", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stdout(&output).lines().count(), 4);
-    let replay = format!("dht sim {file} --nodes 25 --seed 7");
+    let replay = format!("dht sim '{file}' --nodes 25 --seed 7");
     assert_eq!(last(&output)["replay"], replay);
     assert!(String::from_utf8_lossy(&output.stderr).contains(&replay));
     let story = run(&["sim", &file, "--trace", "key:0", "--json"]);
     assert!(stdout(&story).lines().next().unwrap().contains("\"key\":0"));
+    let nobody = run(&["sim", &file, "--trace", "99999"]);
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("nothing happened to node 99999"), "{nobody:?}");
 }
 
 #[test]
@@ -87,7 +89,9 @@ fn what_comes_with_the_program_runs_by_name() {
         last(&output)["trace_hash"].as_str().map(str::to_owned)
     });
     assert!(hashes[0].is_some() && hashes[0] == hashes[1], "{hashes:?}");
-    let none = run(&["sim", "scenarios/no-such.toml"]);
-    assert_eq!(none.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&none.stderr).contains("dht sim --list"));
+    for missing in ["scenarios/no-such.toml", "elsewhere/duplicates.toml"] {
+        let none = run(&["sim", missing]);
+        assert_eq!(none.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&none.stderr).contains("dht sim --list"));
+    }
 }

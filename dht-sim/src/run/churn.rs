@@ -55,6 +55,7 @@ impl<O: Overlay> Run<'_, O> {
     pub(super) fn join(&mut self, node: u32) {
         let doors: Vec<u32> = (0..DOORS.min(self.world.len())).filter(|door| *door != node).collect();
         let op = Op { kind: OpKind::Join, key: node, version: 0, started: self.world.now() };
+        self.tell(Happening::Began { kind: op.kind, node, key: None });
         self.world.join(node, op, &doors);
     }
 

@@ -32,7 +32,7 @@ use crate::{
     network::{CompactNetwork, IpfsNetwork, Network, seconds_of},
     outcome::{OpKind, Outcome, Sample, Traffic},
     scenario::{Invalid, OverlayKind, Scenario},
-    world::{Done, Ended, Step, World},
+    world::{Done, Ended, Op, Step, World},
 };
 use collect::{Collector, Result as OpResult};
 use cue::Cue;
@@ -201,18 +201,14 @@ impl<'a, O: Overlay> Run<'a, O> {
         let took = (self.world.now() - op.started) as f64 / 1e9;
         let phase = self.phase_of(op.started);
         self.collector.ended(phase, (op.kind, attacked), result, took);
-        if let OpResult::Ended { ok, requests, hops } = result {
-            let happening = Happening::Ended {
-                kind: op.kind,
-                node,
-                key: op.key,
-                ok,
-                took,
-                requests: requests.unwrap_or(0),
-                hops: hops.unwrap_or(0),
-            };
-            self.tell(happening);
-        }
+        let (kind, key) = (op.kind, told_key(op));
+        self.tell(match result {
+            OpResult::Ended { ok, requests, hops } => {
+                let (requests, hops) = (requests.unwrap_or(0), hops.unwrap_or(0));
+                Happening::Ended { kind, node, key, ok, took, requests, hops }
+            }
+            _ => Happening::Aborted { kind, node, key },
+        });
     }
 
     fn tell(&mut self, happening: Happening) {
@@ -228,4 +224,9 @@ impl<'a, O: Overlay> Run<'a, O> {
             .filter(|phase| at >= self.world.origin && self.at(phase.from) <= at)
             .count()
     }
+}
+
+/// What an operation is told to be about; the key of the others says nothing.
+fn told_key(op: Op) -> Option<u32> {
+    (!matches!(op.kind, OpKind::Join | OpKind::Republish)).then_some(op.key)
 }

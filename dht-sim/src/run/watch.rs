@@ -28,14 +28,14 @@ pub enum Happening {
         /// How many nodes it concerns.
         nodes: u32,
     },
-    /// An operation began that a caller asked for.
+    /// An operation began. Announcing again is told when it ends only.
     Began {
         /// What for.
         kind: OpKind,
         /// By whom.
         node: u32,
-        /// What is read or written, or the number of the lookup.
-        key: u32,
+        /// What is read or written, or the number of the lookup; nothing for joins.
+        key: Option<u32>,
     },
     /// An operation ended.
     Ended {
@@ -43,8 +43,8 @@ pub enum Happening {
         kind: OpKind,
         /// By whom.
         node: u32,
-        /// What was read or written, or the number of the lookup.
-        key: u32,
+        /// What was read or written, or the number of the lookup; nothing for joins and for announcing again.
+        key: Option<u32>,
         /// Whether it did what was asked.
         ok: bool,
         /// Seconds.
@@ -53,6 +53,15 @@ pub enum Happening {
         requests: u32,
         /// How deep it went.
         hops: u32,
+    },
+    /// An operation did not end: its node stopped.
+    Aborted {
+        /// What for.
+        kind: OpKind,
+        /// By whom.
+        node: u32,
+        /// As of one that ended.
+        key: Option<u32>,
     },
 }
 

@@ -24,7 +24,7 @@ impl<O: Overlay> Run<'_, O> {
     }
 
     fn op(&mut self, kind: OpKind, node: u32, key: u32) -> Op {
-        self.tell(Happening::Began { kind, node, key });
+        self.tell(Happening::Began { kind, node, key: Some(key) });
         Op { kind, key, version: 0, started: self.world.now() }
     }
 
