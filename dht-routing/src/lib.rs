@@ -37,6 +37,7 @@ mod occupant;
 mod refresh;
 mod rename;
 mod routing;
+mod sleep;
 mod table;
 mod upkeep;
 mod view;

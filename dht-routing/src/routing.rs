@@ -17,6 +17,7 @@ use crate::{
     check::{Check, Checks, blames_peer},
     lookup::Lookups,
     refresh::Refresh,
+    sleep::Sleep,
     table::{Place, Table},
 };
 
@@ -39,12 +40,7 @@ pub struct Routing<O: Overlay> {
     pub(crate) last_refresh: Option<Mono>,
     /// When lost peers were last found to be back together.
     pub(crate) healed: Option<Mono>,
-    /// By how much the wall clock was ahead of the monotonic one at the last call.
-    pub(crate) lead: Option<Duration>,
-    /// When a sleep was last noticed.
-    pub(crate) woken: Option<Mono>,
-    /// Whether the next refresh checks everybody, however lately they were heard.
-    pub(crate) doubted: bool,
+    pub(crate) sleep: Sleep,
     /// Numbered, because those that the table starts itself have no id.
     pub(crate) bootstraps: Vec<(u64, Bootstrap<O>)>,
     pub(crate) last_id: u64,
@@ -83,9 +79,7 @@ impl<O: Overlay> Routing<O> {
             queued: Vec::new(),
             last_refresh: None,
             healed: None,
-            lead: None,
-            woken: None,
-            doubted: false,
+            sleep: Sleep::default(),
             bootstraps: Vec::new(),
             last_id: 0,
             remembered: Vec::new(),

@@ -13,10 +13,6 @@ use crate::{
     refresh::{self, Refresh},
 };
 
-/// By how much the wall clock has to get ahead of the monotonic one, which stands still while a machine sleeps, for the table
-/// to be checked. A clock that is set forward costs the same; peers stay in tables for hours, so a shorter nap is none.
-const NAP: Duration = Duration::from_secs(60);
-
 /// How long a contact may take while an empty table recovers. They are asked again and again, so that one that has come back
 /// is not waited for until the usual time for those that are gone is over.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -142,16 +138,13 @@ impl<O: Overlay> Routing<O> {
         }
     }
 
-    /// After a sleep nobody seems silent, for no time has passed by the clock that counts it: everybody is checked and the
-    /// whole neighbourhood looked up. A clock that keeps jumping makes it happen once in an interval.
+    /// After a sleep nobody seems silent, whoever has gone: everybody is checked and the whole neighbourhood looked up.
     fn notice_sleep(&mut self, now: Now) {
-        let lead = now.wall.0.saturating_sub(now.mono.0);
-        let Some(before) = self.lead.replace(lead) else { return };
-        let slept = lead.saturating_sub(before);
-        let rested = self.woken.is_none_or(|at| now.mono.since(at) >= self.config.refresh_interval);
-        if slept >= NAP && rested && self.config.auto_refresh && !self.table.is_empty() {
-            self.woken = Some(now.mono);
-            self.doubted = true;
+        if self.sleep.noticed(now, self.config.refresh_interval)
+            && self.config.auto_refresh
+            && !self.table.is_empty()
+        {
+            self.sleep.doubts = true;
             self.request_refresh(now.mono, true);
         }
     }
@@ -267,7 +260,7 @@ impl<O: Overlay> Routing<O> {
 
     fn start_refresh(&mut self, now: Mono, ids: Vec<RefreshId>, forced: bool) {
         let evicted = self.sift();
-        let doubted = std::mem::take(&mut self.doubted);
+        let doubted = std::mem::take(&mut self.sleep.doubts);
         let staleness = if doubted { Duration::ZERO } else { self.config.staleness() };
         // Taken from the end: the nearest are checked first.
         let silent = self.table.iter().filter(|entry| now.since(entry.last_seen) >= staleness);
