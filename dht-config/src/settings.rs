@@ -46,7 +46,8 @@ pub enum Mode {
     Client,
     /// Always serves.
     Server,
-    /// Like `auto`, but starts as a server and stays one until it is known not to be reachable.
+    /// Like `auto`, but starts as a server and stays one until it is known not to be reachable, which is never known of
+    /// one that announces addresses.
     AutoServer,
 }
 

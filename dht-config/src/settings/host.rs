@@ -17,7 +17,8 @@ pub struct Host {
     pub names: bool,
     /// Whether to find out with AutoNAT v2 if this node can be reached, and to help others to. Default: yes.
     pub autonat: bool,
-    /// How long a confirmed address is believed without new proof. Default: 30 min.
+    /// How long a confirmed address is believed without new proof, and an address that failed is not tested again.
+    /// Default: 30 min.
     #[serde(with = "humantime_serde")]
     pub recheck: Duration,
     /// A connection must stand (name resolution and handshake included) within this. Default: 10 s.
