@@ -271,7 +271,7 @@ fn a_file_that_is_not_there_is_named() {
 #[test]
 fn a_broken_rule_names_the_place_of_the_value() {
     for (content, expected) in [
-        ("[query]\nalpha = 0", "dht.toml:2: `query.alpha` is 0: at least 1"),
+        ("[query]\nalpha = 0", "dht.toml:2: `query.alpha` is 0: 1 to 65536"),
         (
             "[network]\nname = 'my-net'",
             "dht.toml:2: `network.name` is \"my-net\": `amino`, or a protocol prefix such as `/my-net`",
