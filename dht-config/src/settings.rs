@@ -225,8 +225,8 @@ pub struct Query {
     pub alpha: usize,
     /// Requests in flight while answers still lead closer; above α it counts as α. Default 2.
     pub approach: usize,
-    /// β, the resiliency: how many of the nearest peers must have answered for all α requests to be in flight, and for a
-    /// lookup to end without asking the mute ones again; and how many peers a bootstrap wants at least. Default 3.
+    /// β, the resiliency: how many of the nearest peers must have answered for all α requests to be in flight, how many peers
+    /// for a lookup to end without asking the mute ones again, and how many a bootstrap wants at least. Default 3.
     pub beta: usize,
     /// After this a request has failed. Default 10 s.
     #[serde(with = "humantime_serde")]

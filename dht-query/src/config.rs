@@ -17,8 +17,8 @@ pub struct Config {
     /// Requests in flight while answers still lead closer: those would mostly ask peers that the next answer makes
     /// irrelevant. The window opens from here to `alpha` as answers converge. At most `alpha`.
     pub approach: usize,
-    /// How many of the closest peers must have answered for a lookup to trust its neighbourhood: the window is fully
-    /// open from then on, and those who failed are not asked again. At most `k`.
+    /// How many of the closest peers must have answered for the window to be fully open; once as many have answered, however
+    /// far, those who failed are not asked again. At most `k`.
     pub beta: usize,
     /// After this a request has failed; an answer that comes earlier counts, however overdue.
     pub request_timeout: Duration,

@@ -229,12 +229,9 @@ impl<O: Overlay> Lookup<O> {
         (opened.min(limit.max(approach)) + self.setbacks).min(alpha)
     }
 
-    /// Nothing is left to do among the k nearest, `useful` of them. Too few of them is enough only if some of the nearest
-    /// have answered: when all but the far ones of the approach are mute, the line may be, and not they.
+    /// Nothing is left to do among the k nearest, `useful` of them.
     fn end(&self, useful: usize) -> Next {
-        let answered = |c: &Candidate<O>| c.state == State::Queried;
-        let nearest = self.candidates.iter().filter(|c| answered(c) || self.can_revive(c)).take(self.rules.k);
-        if useful >= self.rules.k || nearest.filter(|c| answered(c)).count() >= self.rules.beta {
+        if useful >= self.rules.k || self.answered >= self.rules.beta {
             return Next::Done;
         }
         if self.candidates.iter().any(|c| self.can_revive(c)) {
