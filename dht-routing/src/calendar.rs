@@ -33,13 +33,14 @@ impl Calendar {
             return;
         }
         self.refresh.get_or_insert(now + config.refresh_interval);
-        let soon = now + config.repair_delay;
         if lonely || (peers > 0 && peers >= config.low_water) {
             self.repair = None;
-        } else if peers == 0 {
-            self.repair = Some((self.repair.map_or(soon, |(at, _)| at.min(soon)), config.repair_delay));
-        } else {
-            self.repair.get_or_insert((soon, config.repair_delay));
+            return;
+        }
+        let soon = (now + config.repair_delay, config.repair_delay);
+        let appointment = self.repair.get_or_insert(soon);
+        if peers == 0 {
+            *appointment = (appointment.0.min(soon.0), soon.1);
         }
     }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use dht_core::{Mono, Now};
 
-/// By how much the wall clock has to get ahead of the monotonic one between two calls. Peers stay in tables for hours, so a
-/// shorter nap is none.
-const NAP: Duration = Duration::from_secs(60);
+/// Seconds by which the wall clock has to get ahead of the monotonic one between two calls. Peers stay in tables for hours, so
+/// a shorter nap is none.
+const NAP: u64 = 60;
 
 #[derive(Default)]
 pub(crate) struct Sleep {
-    /// By how much the wall clock was ahead of the monotonic one at the last call.
-    lead: Option<Duration>,
+    /// By how many seconds the wall clock was ahead of the monotonic one at the last call. Whole ones: it is asked for at
+    /// every call.
+    lead: Option<u64>,
     /// When a sleep was last noticed.
     woken: Option<Mono>,
     /// Whether the next refresh is to check everybody, however lately they were heard.
@@ -22,7 +23,7 @@ pub(crate) struct Sleep {
 impl Sleep {
     /// Whether there was one since the last call; at most once in so long a `rest`.
     pub(crate) fn noticed(&mut self, now: Now, rest: Duration) -> bool {
-        let lead = now.wall.0.saturating_sub(now.mono.0);
+        let lead = now.wall.0.as_secs().saturating_sub(now.mono.0.as_secs());
         let slept = self.lead.replace(lead).is_some_and(|before| lead.saturating_sub(before) >= NAP);
         let noticed = slept && self.woken.is_none_or(|at| now.mono.since(at) >= rest);
         if noticed {
