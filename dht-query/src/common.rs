@@ -37,7 +37,7 @@ impl<O: Overlay> Common<O> {
     }
 
     /// When the request of a lookup, sent now, stops to matter step by step. Whoever looks for peers gives one up later: the
-    /// result is wrong without it, while another of the k nearest has the items as well.
+    /// result is wrong without it, while another of the k nearest has the items as well, if any is known to have them.
     pub(crate) fn times_in_lookup(&self, now: Mono, hasty: bool) -> Times {
         let given_up = self.given_up_after(!hasty);
         let when = |after: Duration| self.config.hedge.then(|| now + after);

@@ -129,6 +129,11 @@ impl<O: Overlay> Gather<O> {
         self.answers >= self.quorum || self.slots.len() >= self.limit
     }
 
+    /// Whether anybody had something.
+    pub(crate) fn has_found(&self) -> bool {
+        self.answers > 0
+    }
+
     /// How many further answers can be of use.
     pub(crate) fn missing(&self) -> usize {
         self.quorum.saturating_sub(self.answers)

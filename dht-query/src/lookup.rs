@@ -14,8 +14,8 @@
 //!
 //! Where some of those asked will be silent, as the caller foresees from those lately, as many more beyond the k nearest are
 //! asked at the same time: a replacement asked only when its predecessor is overdue costs that time once more, each. The
-//! end does not wait for an overdue peer for ever, but until it is given up; a fetch does not even do that once k others
-//! have answered, since it looks for items, which all of the k nearest were given, and not for peers.
+//! end does not wait for an overdue peer for ever, but until it is given up; a fetch that has found something does not even
+//! do that once k others have answered, since it looks for items, which all of the k nearest were given, and not for peers.
 //!
 //! It knows neither requests nor timers; several of them side by side are [`Paths`](crate::paths::Paths).
 
@@ -87,7 +87,8 @@ impl<O: Overlay> Candidate<O> {
 pub(crate) struct Wants {
     /// No more answers than that can be of use.
     pub(crate) limit: usize,
-    /// Whether k answers are enough though nearer peers are overdue: a fetch, which looks for items and not for peers.
+    /// Whether k answers are enough though nearer peers are overdue: a fetch that has found something, since it looks for
+    /// items and not for peers.
     pub(crate) hasty: bool,
     /// Share of those asked who will not answer, as far as can be foreseen.
     pub(crate) silence: Share,

@@ -307,9 +307,10 @@ impl<O: Overlay> Goal<O> {
         }
     }
 
-    /// Whether it looks for items, which any of the k nearest may have, and not for peers, of whom each counts.
+    /// Whether it looks for items, which any of the k nearest may have, and not for peers, of whom each counts; as long as
+    /// nothing was found, those that are late may be all that have it.
     fn is_hasty(&self) -> bool {
-        matches!(self, Self::Fetch(_))
+        matches!(self, Self::Fetch(gather) if gather.has_found())
     }
 }
 

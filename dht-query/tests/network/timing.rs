@@ -64,7 +64,7 @@ fn an_answer_between_overdue_and_deadline_counts() {
 }
 
 #[test]
-fn a_lookup_for_peers_waits_for_a_late_one_and_a_fetch_does_not() {
+fn a_lookup_for_peers_waits_for_a_late_one_and_so_does_a_fetch_until_it_has_found_something() {
     let late = || {
         let mut world = warmed(world(1..=60));
         world.peer(1).delay = ms(320);
@@ -74,11 +74,19 @@ fn a_lookup_for_peers_waits_for_a_late_one_and_a_fetch_does_not() {
     let id = looking.queries.closest(looking.now, 1, contacts([40, 41, 42]), by_default()).unwrap();
     let result = looking.finish(id);
     assert_eq!((names(&result.closest)[0], result.took > ms(320)), (1, true), "{:?}", result.took);
-    let mut fetching = late();
-    let seeds = contacts([40, 41, 42]);
-    let id = fetching.queries.fetch(fetching.now, TinyQuery::Value(1), vec![], seeds, by_default()).unwrap();
-    let took = fetching.finish(id).took;
-    assert!(took < ms(320), "{took:?}");
+    let fetch = |holder: u8| {
+        let mut fetching = late();
+        fetching.peer(holder).holds = vec![TinyItem::value(7)];
+        let seeds = contacts([40, 41, 42]);
+        let id =
+            fetching.queries.fetch(fetching.now, TinyQuery::Value(1), vec![], seeds, by_default()).unwrap();
+        let result = fetching.finish(id);
+        assert_eq!((result.reason, result.items), (Reason::Complete, vec![TinyItem::value(7)]));
+        result.took
+    };
+    // Another of the four nearest has it: nobody is waited for. The late one alone has it: it is.
+    let (soon, late) = (fetch(2), fetch(1));
+    assert!(soon < ms(320) && late > ms(320), "{soon:?}, {late:?}");
 }
 
 #[test]
