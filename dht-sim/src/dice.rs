@@ -77,6 +77,12 @@ impl Dice {
             from.swap(i, other);
         }
     }
+
+    /// Leaves `n` random members of a list, or all of them, in random order.
+    pub fn keep<T>(&mut self, n: usize, of: &mut Vec<T>) {
+        self.draw(n, of);
+        of.truncate(n);
+    }
 }
 
 /// A duration times a factor, saturating.
@@ -209,5 +215,10 @@ mod tests {
         dice.draw(9, &mut members);
         members.sort_unstable();
         assert_eq!(members, [0, 1, 2, 3]);
+        let mut kept = members.to_vec();
+        dice.keep(2, &mut kept);
+        assert!(kept.len() == 2 && kept[0] != kept[1] && kept.iter().all(|member| members.contains(member)));
+        dice.keep(9, &mut kept);
+        assert_eq!(kept.len(), 2);
     }
 }

@@ -41,8 +41,8 @@ impl<O: Overlay> Run<'_, O> {
             return BTreeSet::new();
         }
         let mut numbers: Vec<u32> = (0..of).collect();
-        self.choices.draw(count, &mut numbers);
-        numbers.into_iter().take(count).collect()
+        self.choices.keep(count, &mut numbers);
+        numbers.into_iter().collect()
     }
 
     /// So many of the attacked keys of a content.

@@ -15,8 +15,7 @@ impl<O: Overlay> Run<'_, O> {
         let mut up = self.world.up();
         up.retain(|node| *node >= DOORS);
         let count = (up.len() as f64 * share).round() as usize;
-        self.choices.draw(count, &mut up);
-        up.truncate(count);
+        self.choices.keep(count, &mut up);
         up
     }
 
@@ -89,8 +88,7 @@ impl<O: Overlay> Run<'_, O> {
                 let mut hidden = self.world.up();
                 hidden.retain(|node| self.world.role(*node).nat);
                 let count = (hidden.len() as f64 * share).round() as usize;
-                self.choices.draw(count, &mut hidden);
-                hidden.truncate(count);
+                self.choices.keep(count, &mut hidden);
                 hidden
             }
             // Whoever publishes is a victim, not an accomplice: otherwise nobody could say what should be found. Attackers have
@@ -101,8 +99,7 @@ impl<O: Overlay> Run<'_, O> {
                 able.retain(|node| {
                     *node >= DOORS && !self.publishing.contains(node) && !self.world.is_attacker(*node)
                 });
-                self.choices.draw(count, &mut able);
-                able.truncate(count);
+                self.choices.keep(count, &mut able);
                 able
             }
             What::Partition { .. }

@@ -158,8 +158,7 @@ impl<'a, O: Overlay> Run<'a, O> {
         let mut able: Vec<u32> = self.world.up();
         able.retain(|node| *node >= DOORS && !self.world.is_silent(*node));
         let count = ((able.len() as f64 * PUBLISHERS).ceil() as usize).max(1);
-        self.choices.draw(count, &mut able);
-        able.truncate(count);
+        self.choices.keep(count, &mut able);
         self.publishing = able.iter().copied().collect();
         self.publishers = able;
     }

@@ -45,8 +45,7 @@ impl<O: Overlay> World<O> {
     pub(crate) fn tables(&mut self, up: &[u32], dice: &mut Dice) -> Tables {
         let (count, sum, min) = self.table_lengths(up);
         let mut some = up.to_vec();
-        dice.draw(LOOKED_AT, &mut some);
-        some.truncate(LOOKED_AT);
+        dice.keep(LOOKED_AT, &mut some);
         let (mut entries, mut stale, mut misplaced, mut unruly) = (0u64, 0u64, 0u64, 0u64);
         for i in &some {
             let Some(node) = &self.members[*i as usize].node else { continue };
