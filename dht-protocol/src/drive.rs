@@ -61,10 +61,11 @@ impl<O: Overlay> Node<O> {
                 let request = self.queries.request(now, contact, Request::FindNode { target }, timeout);
                 self.checks.insert(request, id);
             }
-            Action::Lookup { id, target, timeout } => {
-                let options = QueryOptions { timeout: Some(timeout), ..QueryOptions::default() };
+            Action::Lookup { id, target, through, timeout } => {
+                let k = through.is_some().then_some(1);
+                let options = QueryOptions { timeout: Some(timeout), k, ..QueryOptions::default() };
                 let key = O::key_of(&target);
-                let seeds = self.seeds(&key);
+                let seeds = through.map_or_else(|| self.seeds(&key), |contact| vec![contact]);
                 match self.queries.closest(now, target, seeds, options) {
                     Ok(query) => {
                         self.errands.insert(query, Errand::Upkeep(id, key));

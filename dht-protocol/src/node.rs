@@ -191,6 +191,11 @@ impl<O: Overlay> Node<O> {
         self.routing.bootstrap(now, seeds, fallback, options)
     }
 
+    /// Contacts for the day the table is empty, beside those of [`Node::bootstrap`]; nobody is asked now.
+    pub fn remember(&mut self, contacts: impl IntoIterator<Item = Contact<O>>) {
+        self.routing.remember(contacts);
+    }
+
     // ── What the world tells ────────────────────────────────────────────────────────────────────────────────────
 
     /// A request of this node was answered.

@@ -22,6 +22,9 @@ pub type Filter<O> = Arc<dyn Fn(&Contact<O>) -> bool + Send + Sync>;
 pub struct QueryOptions {
     /// Ends the query with what it has; [`Config::query_timeout`](crate::Config::query_timeout) otherwise.
     pub timeout: Option<Duration>,
+    /// How many of the closest peers are looked for; [`Config::k`](crate::Config::k) otherwise, which is the most.
+    /// Clamped to 1 at least: a walk that follows each answer to the nearest peer that it named.
+    pub k: Option<usize>,
     /// Fetches end after this many answers with a valid item, the local one included; `None` and 0 look everywhere.
     pub quorum: Option<usize>,
     /// Fetches end after this many distinct slots (providers, say); `None` and 0 want all.

@@ -59,6 +59,8 @@ pub(crate) struct Query<O: Overlay> {
     id: QueryId,
     goal: Goal<O>,
     target: O::Target,
+    /// How many of the closest peers are looked for.
+    k: usize,
     paths: Paths<O>,
     /// Stores, once their lookup is over.
     place: Option<Place<O>>,
@@ -88,11 +90,12 @@ impl<O: Overlay> Query<O> {
         common: &mut Common<O>,
     ) -> Self {
         let config = &common.config;
+        let k = options.k.unwrap_or(config.k).clamp(1, config.k);
         let rules = Rules {
-            k: config.k,
+            k,
             alpha: config.alpha,
             approach: config.approach,
-            beta: config.beta,
+            beta: config.beta.min(k),
             retries: config.retries,
             tickets: O::TICKETED && matches!(goal, Goal::Store { .. }),
             max: config.max_candidates,
@@ -113,6 +116,7 @@ impl<O: Overlay> Query<O> {
             id,
             goal,
             target,
+            k,
             paths: Paths::new(key, rules, count, seeds),
             place: None,
             running: BTreeMap::new(),

@@ -44,6 +44,9 @@ pub enum Action<O: Overlay> {
         id: LookupId,
         /// What to aim at.
         target: O::Target,
+        /// `None`: begin with those of the table that are closest. Otherwise begin with this peer alone, who is not in the
+        /// table, and look for the one closest peer that its side of the network has.
+        through: Option<Contact<O>>,
         /// How long it may take.
         timeout: Duration,
     },

@@ -1,4 +1,5 @@
-//! Lookups in flight and whom their results concern. A handful at most: one of the refresh, one of each bootstrap.
+//! Lookups in flight and whom their results concern. A handful at most: one of the refresh, one of each bootstrap,
+//! one through a bootstrap contact.
 
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub(crate) enum Purpose {
     Refresh(Option<u32>),
     /// The bootstrap with this number, its lookup with that number; of a prefix as above.
     Bootstrap(u64, usize, Option<u32>),
+    /// Nobody; of the own key, through somebody who is not in the table. At most one at a time.
+    Outside,
 }
 
 /// The lookups in flight.
@@ -39,9 +42,14 @@ impl Lookups {
     /// The own key changed after its first `shared` bits: what runs for a longer prefix aims at no bucket any more.
     pub(crate) fn renamed(&mut self, shared: u32) {
         for (_, _, purpose) in &mut self.running {
-            let (Purpose::Refresh(prefix) | Purpose::Bootstrap(_, _, prefix)) = purpose;
+            let (Purpose::Refresh(prefix) | Purpose::Bootstrap(_, _, prefix)) = purpose else { continue };
             *prefix = prefix.filter(|prefix| *prefix < shared);
         }
+    }
+
+    /// Whether one through somebody who is not in the table is under way.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.running.iter().any(|(_, _, purpose)| *purpose == Purpose::Outside)
     }
 
     /// Gives back the memory of what is over.

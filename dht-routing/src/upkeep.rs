@@ -52,13 +52,21 @@ impl<O: Overlay> Routing<O> {
         }
         let seeds = self.distinct(seeds.into_iter().map(O::detach));
         let fallback = self.distinct(fallback.into_iter().map(O::detach));
-        let older = std::mem::take(&mut self.remembered);
-        self.remembered = self.distinct(seeds.iter().chain(&fallback).cloned().chain(older));
-        self.remembered.truncate(self.config.max_remembered);
+        self.remember(seeds.iter().chain(&fallback).cloned());
         self.last_id += 1;
         let id = BootstrapId(self.last_id);
         self.start_bootstrap(now.mono, Some(id), seeds, fallback, options);
         id
+    }
+
+    /// Contacts to turn to when the table is empty or a part of the network seems lost, before those that were remembered
+    /// earlier; at most [`Config::max_remembered`](crate::Config::max_remembered) are kept. Nobody is asked now: for a
+    /// table that was filled by hand. [`Routing::bootstrap`] remembers on its own.
+    pub fn remember(&mut self, contacts: impl IntoIterator<Item = Contact<O>>) {
+        let older = std::mem::take(&mut self.remembered);
+        self.remembered = self.distinct(contacts.into_iter().map(O::detach).chain(older));
+        self.remembered.truncate(self.config.max_remembered);
+        self.remembered.shrink_to_fit();
     }
 
     /// A lookup that the table asked for ended; `found` peers answered in it. Unknown and late ids are ignored.
@@ -77,6 +85,8 @@ impl<O: Overlay> Routing<O> {
                     bootstrap.looked_up(now.mono, number);
                 }
             }
+            // Who answered in it has been heard.
+            Purpose::Outside => {}
         }
     }
 
@@ -309,6 +319,6 @@ impl<O: Overlay> Routing<O> {
         };
         let timeout = self.config.lookup_timeout;
         let id = self.lookups.start(now, timeout, purpose);
-        self.out.push_back(Action::Lookup { id, target, timeout });
+        self.out.push_back(Action::Lookup { id, target, through: None, timeout });
     }
 }

@@ -172,6 +172,35 @@ fn a_lookup_that_nobody_answered_refreshes_no_bucket() {
 }
 
 #[test]
+fn a_network_that_grew_around_the_bootstrap_node_is_joined_though_that_has_no_room_for_us() {
+    const OLD: [u8; 4] = [3, 9, 40, 90];
+    const NEW: [u8; 5] = [251, 4, 17, 66, 101];
+    let mut world = World::new();
+    for group in [&OLD[..], &NEW[..]] {
+        for peer in group {
+            world.add(*peer, true, 3);
+            world.introduce(group[0], *peer);
+        }
+        for peer in group {
+            world.with(*peer, |node, now| node.refresh(now, true));
+        }
+    }
+    let knows = |world: &World, peer: u8, other: u8| world.node(peer).routing().get(&other).is_some();
+    world.run(Duration::from_secs(300));
+    assert!(
+        !OLD.iter().any(|old| NEW.iter().any(|new| knows(&world, *old, *new) || knows(&world, *new, *old)))
+    );
+    assert_eq!(world.node(251).routing().len(), 3, "all others are in one bucket for it");
+    world.with(3, |node, now| {
+        node.remember([at(251)]);
+        node.refresh(now, true)
+    });
+    world.run(Duration::from_secs(60));
+    assert!(!knows(&world, 251, 3));
+    assert!(knows(&world, 3, 4) && knows(&world, 4, 3), "the nearest of the other network");
+}
+
+#[test]
 fn a_worse_or_invalid_value_is_refused() {
     let mut world = network(4);
     let query = TinyQuery::Value(100);

@@ -114,7 +114,7 @@ impl<O: Overlay> Query<O> {
         // Where tickets are asked for, a peer that gave none takes no stores; the lookup went on to the next nearest.
         let peers =
             self.paths.closest(usize::MAX, false).into_iter().filter(|c| !O::TICKETED || c.ticket.is_some());
-        let peers = peers.take(common.config.k).map(|c| (c.contact.clone(), c.ticket.clone()));
+        let peers = peers.take(self.k).map(|c| (c.contact.clone(), c.ticket.clone()));
         self.place = Some(Place::new(peers, parallel(common), common.config.retries));
     }
 

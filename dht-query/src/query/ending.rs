@@ -15,7 +15,7 @@ impl<O: Overlay> Query<O> {
                 _ => common.disown(id),
             }
         }
-        let k = common.config.k;
+        let k = self.k;
         let confirmed_only = matches!(reason, Reason::Complete | Reason::Exhausted);
         let closest = self.paths.closest(k, !confirmed_only);
         let took = now.since(self.started);

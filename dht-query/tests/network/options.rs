@@ -8,7 +8,7 @@ use dht_core::{
 };
 use dht_query::{Config, Finished, Queries, QueryOptions, StartError};
 
-use crate::world::{Way, World, at, contact, contacts, ms};
+use crate::world::{Way, World, at, contact, contacts, ms, names};
 
 fn small() -> Config {
     Config { k: 4, alpha: 3, approach: 1, beta: 2, backoff_jitter: 0.0, ..Config::default() }
@@ -237,6 +237,29 @@ fn a_fetch_keeps_only_so_many_items_and_bytes() {
     assert_eq!(crowd(small()), 100);
     assert_eq!(crowd(Config { max_items: 7, ..small() }), 7);
     assert_eq!(crowd(Config { max_bytes: 31, ..small() }), 15);
+}
+
+#[test]
+fn the_closest_are_as_many_as_said_and_one_is_a_walk() {
+    let closest = |k| lookup(small(), QueryOptions { k, ..QueryOptions::default() });
+    for (k, expected) in [(None, 4), (Some(99), 4), (Some(3), 3), (Some(1), 1), (Some(0), 1)] {
+        let (world, found) = closest(k);
+        assert_eq!(names(&found.closest), world.nearest(1, expected), "{k:?}");
+    }
+    let (walk, found) = closest(Some(1));
+    assert_eq!(walk.most_in_flight(), 1);
+    assert!(found.requests < closest(None).1.requests, "{}", found.requests);
+}
+
+#[test]
+fn stores_go_to_as_many_as_said() {
+    let mut world = World::<Tiny>::new(small()).with(1..=100);
+    let options = QueryOptions { k: Some(2), ..QueryOptions::default() };
+    let query = TinyQuery::Value(1);
+    let id = world.queries.store(world.now, query, TinyItem::value(1), contacts(80..100), options).unwrap();
+    let mut stored = world.finish(id).receipt.stored;
+    stored.sort_by_key(|peer| peer ^ 1);
+    assert_eq!(stored, world.nearest(1, 2));
 }
 
 #[test]

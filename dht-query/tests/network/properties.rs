@@ -102,14 +102,29 @@ struct Scene {
     peers: BTreeMap<u8, Peer>,
     seeds: Vec<u8>,
     paths: usize,
+    /// How many of the closest the caller wants.
+    k: Option<usize>,
     timeout: Option<u64>,
+}
+
+impl Scene {
+    fn k(&self) -> usize {
+        self.k.unwrap_or(self.config.k).clamp(1, self.config.k)
+    }
 }
 
 fn scene() -> impl Strategy<Value = Scene> {
     let peers = collection::btree_map(any::<u8>(), peer(), 0..60);
     let timeout = option::of(0..30_000u64);
-    (config(), peers, collection::vec(any::<u8>(), 0..12), 1..4usize, timeout)
-        .prop_map(|(config, peers, seeds, paths, timeout)| Scene { config, peers, seeds, paths, timeout })
+    (config(), peers, collection::vec(any::<u8>(), 0..12), 1..4usize, option::of(0..6usize), timeout)
+        .prop_map(|(config, peers, seeds, paths, k, timeout)| Scene {
+            config,
+            peers,
+            seeds,
+            paths,
+            k,
+            timeout,
+        })
 }
 
 fn build<O: Little>(scene: &Scene) -> (World<O>, QueryOptions) {
@@ -117,7 +132,8 @@ fn build<O: Little>(scene: &Scene) -> (World<O>, QueryOptions) {
     world.peers = scene.peers.clone();
     world.peers.remove(&0);
     let timeout = scene.timeout.map(ms);
-    let options = QueryOptions { timeout, paths: Some(scene.paths), trace: true, ..QueryOptions::default() };
+    let (k, paths) = (scene.k, Some(scene.paths));
+    let options = QueryOptions { timeout, paths, k, trace: true, ..QueryOptions::default() };
     (world, options)
 }
 
@@ -152,7 +168,7 @@ fn target(wish: &Wish) -> u8 {
 fn sound<O: Little>(scene: &Scene, wish: &Wish, result: &Finished<O>) -> Result<(), TestCaseError> {
     let found = names(&result.closest);
     let target = target(wish);
-    prop_assert!(found.len() <= scene.config.k);
+    prop_assert!(found.len() <= scene.k());
     prop_assert!(
         found.windows(2).all(|two| two[0] ^ target < two[1] ^ target),
         "sorted, each once: {found:?}"

@@ -4,6 +4,7 @@ mod bootstrap;
 mod check;
 mod failures;
 mod groups;
+mod lost;
 mod occupant;
 mod preference;
 mod properties;
@@ -19,7 +20,10 @@ use std::{
 
 use dht_core::{Contact, Failure, Mono, Now, Wall, testing::Tiny};
 
-use crate::{Action, Admit, AdmitAll, BootstrapOptions, CheckId, Checked, Config, Event, LookupId, Routing};
+use crate::{
+    Action, Admit, AdmitAll, BootstrapOptions, CheckId, Checked, Config, Event, LookupId, RefreshId,
+    RefreshReport, Routing,
+};
 
 const LOCAL: u8 = 0;
 
@@ -43,6 +47,7 @@ fn quiet() -> Config {
 enum Reply {
     Check(CheckId, Result<Checked, Failure>),
     Lookup(LookupId, u8),
+    Outside(LookupId),
 }
 
 /// A node and the network around it.
@@ -57,6 +62,8 @@ struct World {
     sent: u64,
     checks: Vec<(u8, Mono, Duration)>,
     lookups: Vec<(u8, Mono)>,
+    /// Lookups of the own key through somebody who is not in the table.
+    outside: Vec<u8>,
     /// How long one takes.
     lookup_time: Duration,
     events: Vec<(Mono, Event<Tiny>)>,
@@ -78,6 +85,7 @@ impl World {
             sent: 0,
             checks: Vec::new(),
             lookups: Vec::new(),
+            outside: Vec::new(),
             lookup_time: Duration::from_millis(300),
             events: Vec::new(),
         }
@@ -116,6 +124,12 @@ impl World {
                     };
                     self.reply(after, Reply::Check(id, outcome));
                 }
+                Action::Lookup { id, target, through: Some(contact), .. } => {
+                    assert_eq!(target, LOCAL);
+                    self.outside.push(contact.peer);
+                    // Dials take their time.
+                    self.reply(self.lookup_time * 4, Reply::Outside(id));
+                }
                 Action::Lookup { id, target, .. } => {
                     self.lookups.push((target, self.now.mono));
                     self.reply(self.lookup_time, Reply::Lookup(id, target));
@@ -149,6 +163,7 @@ impl World {
                 match entry.remove() {
                     Reply::Check(id, outcome) => self.routing.checked(self.now, id, outcome),
                     Reply::Lookup(id, target) => self.looked_up(id, target),
+                    Reply::Outside(id) => self.routing.looked_up(self.now, id, 0),
                 }
                 self.drain();
             }
@@ -165,6 +180,17 @@ impl World {
         found.truncate(3);
         self.heard(found.clone());
         self.routing.looked_up(self.now, id, found.len());
+    }
+
+    /// The refreshes that ended since events were last taken.
+    fn refreshed(&mut self) -> Vec<(RefreshId, RefreshReport)> {
+        let events = self.take_events().into_iter();
+        events
+            .filter_map(|event| match event {
+                Event::Refreshed { id, report } => Some((id, report)),
+                _ => None,
+            })
+            .collect()
     }
 
     fn table(&self) -> BTreeSet<u8> {

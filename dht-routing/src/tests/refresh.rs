@@ -1,17 +1,5 @@
 use super::*;
-use crate::{RefreshId, RefreshReport, Removal};
-
-impl World {
-    fn refreshed(&mut self) -> Vec<(RefreshId, RefreshReport)> {
-        let events = self.take_events().into_iter();
-        events
-            .filter_map(|event| match event {
-                Event::Refreshed { id, report } => Some((id, report)),
-                _ => None,
-            })
-            .collect()
-    }
-}
+use crate::Removal;
 
 #[test]
 fn the_own_key_comes_first_then_each_bucket() {
@@ -201,68 +189,6 @@ fn a_forced_refresh_runs_after_a_periodic_one_and_everybody_is_told_once() {
     assert_eq!(world.prefixes(), [8, 8, 0]);
     let told: Vec<_> = world.refreshed().into_iter().map(|(id, _)| id).collect();
     assert_eq!(told, [periodic, joined, forced[0], forced[1]]);
-}
-
-#[test]
-fn a_network_that_fell_apart_is_found_again() {
-    let far: [u8; 6] = [200, 201, 202, 203, 204, 205];
-    let mut world = World::new(quiet());
-    world.populate([1, 2, 3]);
-    world.insert([1, 2, 3]);
-    world.insert(far);
-    for peer in far {
-        world.routing.failed(world.now, &peer, Failure::Timeout);
-    }
-    world.routing.refresh(world.now, false);
-    world.run(secs(60));
-    assert_eq!(world.routing.len(), 3, "they are still away, and few of them were asked");
-    assert_eq!(world.checks.iter().filter(|(peer, ..)| *peer >= 200).count(), 3);
-    world.populate(far);
-    world.routing.refresh(world.now, false);
-    world.run(secs(60));
-    assert_eq!(world.routing.len(), 9, "some answered, so all were asked");
-    assert_eq!(world.refreshed().len(), 2 + 1, "what is found again is looked around in at once");
-}
-
-#[test]
-fn one_lost_peer_that_is_back_is_no_network() {
-    let mut world = World::new(quiet());
-    world.populate([1, 2, 200]);
-    world.insert([1, 2, 200, 201, 202]);
-    for peer in [200, 201, 202] {
-        world.routing.failed(world.now, &peer, Failure::Timeout);
-    }
-    world.routing.refresh(world.now, false);
-    world.run(secs(60));
-    assert!(world.routing.get(&200).is_some());
-    assert_eq!(world.refreshed().len(), 1);
-}
-
-#[test]
-fn the_only_lost_peer_that_is_back_is_no_network_either() {
-    let mut world = World::new(quiet());
-    world.populate([1, 2, 200]);
-    world.insert([1, 2, 200]);
-    world.routing.failed(world.now, &200, Failure::Timeout);
-    world.routing.refresh(world.now, false);
-    world.run(secs(60));
-    assert!(world.routing.get(&200).is_some());
-    assert_eq!(world.refreshed().len(), 1);
-}
-
-#[test]
-fn peers_that_come_and_go_make_one_refresh_in_an_interval() {
-    let mut world = World::new(quiet());
-    world.populate([1, 2, 200, 201, 202]);
-    for round in 0..3 {
-        world.insert([1, 2, 200, 201, 202]);
-        for peer in [200, 201, 202] {
-            world.routing.failed(world.now, &peer, Failure::Reset);
-        }
-        world.routing.refresh(world.now, false);
-        world.run(secs(60));
-        assert_eq!(world.refreshed().len(), if round == 0 { 2 } else { 1 }, "{round}");
-    }
 }
 
 #[test]

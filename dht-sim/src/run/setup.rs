@@ -78,7 +78,7 @@ impl<'a, O: Overlay> Run<'a, O> {
         match self.scenario.start {
             Start::Warm => {
                 (0..nodes).try_for_each(|node| self.start(node))?;
-                self.world.warm(self.table_k());
+                self.world.warm(self.table_k(), DOORS.min(nodes));
                 self.spread_refreshes(nodes);
             }
             Start::Join { over, settle } => {

@@ -311,7 +311,7 @@ mod tests {
             world.place(Role { serves: true, nat: false });
             world.start_node(i).unwrap();
         }
-        world.warm(20);
+        world.warm(20, 0);
         for i in 0..40 {
             world.brief(i, &[]);
             world.silence(i, true);

@@ -6,8 +6,9 @@ use super::World;
 use crate::dice::Dice;
 
 impl<O: Overlay> World<O> {
-    /// Fills the tables of all nodes that run with servers that run. Nothing is sent.
-    pub(crate) fn warm(&mut self, k: usize) {
+    /// Fills the tables of all nodes that run with servers that run, and lets them remember whom they once joined through.
+    /// Nothing is sent.
+    pub(crate) fn warm(&mut self, k: usize, doors: u32) {
         let mut dice = Dice::new(self.seed, 9);
         let keys: Vec<u64> =
             self.members.iter().map(|m| dht_core::KadKey::prefix64(&m.contact.key())).collect();
@@ -18,11 +19,15 @@ impl<O: Overlay> World<O> {
         let mut sorted: Vec<(u64, u32)> = servers.map(|i| (keys[i as usize], i)).collect();
         sorted.sort_unstable();
         let mut chosen = Vec::new();
+        let doors: Vec<_> = (0..doors).map(|door| self.members[door as usize].contact.clone()).collect();
         for i in 0..self.len() {
             if self.members[i as usize].is_up() {
                 chosen.clear();
                 choose(&sorted, keys[i as usize], k, &mut dice, &mut chosen);
                 self.acquaint(i, &chosen);
+                if let Some(node) = &mut self.members[i as usize].node {
+                    node.remember(doors.iter().cloned());
+                }
             }
         }
     }

@@ -317,6 +317,7 @@ impl<O: Small> Run<O> {
         let options = QueryOptions {
             quorum: (flags & 1 == 1).then_some(usize::from(flags >> 4 & 3)),
             limit: (flags & 2 == 2).then_some(usize::from(flags >> 4 & 3)),
+            k: (flags & 0x40 == 0x40).then_some(usize::from(flags >> 4)),
             trace: flags & 4 == 4,
             paths: (flags & 8 == 8).then_some(usize::from(flags >> 4)),
             timeout: (flags & 0x80 == 0x80).then_some(Duration::from_millis(700)),
