@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Churn, CompactNetwork, Engine, Happening, Links, OverlayKind, Population, Scenario, Watching, What,
-    run::Run,
+    Workload, run::Run,
 };
 
 /// A network that does nothing by itself.
@@ -38,6 +38,27 @@ fn what_passes_heals_what_it_did() {
     assert!(nature(&run)[4..].iter().all(|node| *node == (true, 9_000_000_000)));
     run.play(run.at(25.0)).unwrap();
     assert_eq!(nature(&run), before);
+}
+
+#[test]
+fn what_only_silent_nodes_hold_is_not_looked_for_and_what_nobody_holds_is() {
+    let workload = Workload { values: 1, publish_over: 1.0, ..Workload::default() };
+    let scenario = quiet(60).workload(workload);
+    let mut watch = ();
+    let mut run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+    run.gather().unwrap();
+    run.schedule();
+    run.play(run.at(20.0)).unwrap();
+    let holders: Vec<u32> = run.history.holders(&run.world, 0).map(|(holder, _)| holder).collect();
+    assert!(holders.len() > 3);
+    let reader = (0..60).find(|node| !holders.contains(node)).unwrap();
+    for holder in &holders {
+        assert!(run.is_reachable(reader, 0));
+        run.world.silence(*holder, true);
+    }
+    assert!(!run.is_reachable(reader, 0));
+    holders.iter().for_each(|holder| run.stop(*holder, false));
+    assert!(run.is_reachable(reader, 0));
 }
 
 #[test]

@@ -99,13 +99,16 @@ impl<O: Overlay> Run<'_, O> {
         self.world.fetch(reader, op, query, options);
     }
 
-    /// While the network is in pieces a reader can only find what its own piece holds.
-    fn is_reachable(&self, reader: u32, key: u32) -> bool {
-        !self.partitioned
-            || self
-                .history
-                .holders(&self.world, key)
-                .any(|(holder, _)| !self.world.is_cut(reader, holder) && !self.world.is_cut(holder, reader))
+    /// A reader can only find what somebody holds who answers, and while the network is in pieces what its own piece
+    /// holds. What nobody holds any more is looked for all the same: it is lost, and that shall show.
+    pub(super) fn is_reachable(&self, reader: u32, key: u32) -> bool {
+        let mut holders = self.history.holders(&self.world, key).map(|(holder, _)| holder).peekable();
+        if self.partitioned {
+            let is_cut = |holder| self.world.is_cut(reader, holder) || self.world.is_cut(holder, reader);
+            holders.any(|holder| !self.world.is_silent(holder) && !is_cut(holder))
+        } else {
+            holders.peek().is_none() || holders.any(|holder| !self.world.is_silent(holder))
+        }
     }
 
     pub(super) fn look_up(&mut self) {
