@@ -95,7 +95,7 @@ impl<O: Overlay> Query<O> {
             k,
             alpha: config.alpha,
             approach: config.approach,
-            beta: config.beta.min(k),
+            beta: config.beta,
             retries: config.retries,
             tickets: O::TICKETED && matches!(goal, Goal::Store { .. }),
             max: config.max_candidates,

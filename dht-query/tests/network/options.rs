@@ -6,7 +6,7 @@ use dht_core::{
     Failure, Mono, Request,
     testing::{Tiny, TinyItem, TinyQuery},
 };
-use dht_query::{Config, Finished, Queries, QueryOptions, StartError};
+use dht_query::{Config, Finished, Queries, QueryOptions, Reason, StartError};
 
 use crate::world::{Way, World, at, contact, contacts, ms, names};
 
@@ -249,6 +249,27 @@ fn the_closest_are_as_many_as_said_and_one_is_a_walk() {
     let (walk, found) = closest(Some(1));
     assert_eq!(walk.most_in_flight(), 1);
     assert!(found.requests < closest(None).1.requests, "{}", found.requests);
+}
+
+#[test]
+fn a_walk_from_a_peer_that_is_gone_does_not_ask_it_for_ever() {
+    // Whether others answer meanwhile or the own line may be the reason.
+    for others in [true, false] {
+        let mut world = World::<Tiny>::new(small()).with(1..=100);
+        world.peer(90).way = Way::Silent;
+        let before = world.queries.closest(world.now, 1, contacts([80]), QueryOptions::default()).unwrap();
+        world.finish(before);
+        world.run_until(at(60_000));
+        world.now.mono = at(60_000);
+        let options = QueryOptions { k: Some(1), ..QueryOptions::default() };
+        let walk = world.queries.closest(world.now, 1, contacts([90]), options).unwrap();
+        if others {
+            world.queries.closest(world.now, 7, contacts([80]), QueryOptions::default()).unwrap();
+        }
+        assert_eq!(world.finish(walk).reason, Reason::Exhausted);
+        let asked = world.sent().iter().filter(|(when, to, _)| *to == 90 && *when >= at(60_000)).count();
+        assert_eq!(asked as u32, small().retries + 1, "{others}");
+    }
 }
 
 #[test]
