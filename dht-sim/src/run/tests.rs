@@ -134,3 +134,27 @@ fn who_was_never_reachable_finds_out_too_whatever_happens_meanwhile() {
     let crashed = servers(&scenario.fault(95.0, What::Crash { share: 1.0, restart_after: 200.0 }));
     assert_eq!((crashed[1], crashed[2]), (60, plain[2]));
 }
+
+#[test]
+fn who_is_joining_and_has_met_nobody_asks_for_nothing_yet() {
+    let scenario = quiet(60);
+    let mut watch = ();
+    let mut run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+    run.gather().unwrap();
+    run.schedule();
+    run.play(run.at(5.0)).unwrap();
+    assert!(!run.world.is_arriving(50), "warm");
+    run.stop(50, false);
+    run.come(50).unwrap();
+    assert!(run.world.is_arriving(50));
+    run.play(run.at(6.0)).unwrap();
+    assert!(!run.world.is_arriving(50), "it has met somebody");
+    // With the doors gone nobody is met, and when the join has failed that is for all to see.
+    (0..60).filter(|node| *node != 50).for_each(|node| run.stop(node, false));
+    run.stop(50, false);
+    run.come(50).unwrap();
+    run.play(run.at(7.0)).unwrap();
+    assert!(run.world.is_arriving(50));
+    run.play(run.at(60.0)).unwrap();
+    assert!(!run.world.is_arriving(50));
+}

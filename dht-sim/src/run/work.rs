@@ -28,7 +28,8 @@ impl<O: Overlay> Run<'_, O> {
         Op { kind, key, version: 0, started: self.world.now() }
     }
 
-    /// Somebody who is up and keeps to the rules; where one node is to be eclipsed, that one in one case of four.
+    /// Somebody who is up, has met somebody and keeps to the rules; where one node is to be eclipsed, that one in one
+    /// case of four.
     fn somebody(&mut self) -> Option<u32> {
         if self.victim.is_some_and(|victim| self.world.is_up(victim)) && self.choices.chance(0.25) {
             return self.victim;
@@ -36,7 +37,7 @@ impl<O: Overlay> Run<'_, O> {
         let all = u64::from(self.world.len());
         (0..TRIES).map(|_| self.choices.below(all) as u32).find(|node| {
             let honest = self.world.conduct(*node).is_none() && !self.world.is_attacker(*node);
-            self.world.is_up(*node) && honest
+            self.world.is_up(*node) && honest && !self.world.is_arriving(*node)
         })
     }
 

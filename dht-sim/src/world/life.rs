@@ -127,6 +127,12 @@ impl<O: Overlay> World<O> {
         self.members[i as usize].life
     }
 
+    /// Whether a node is in the middle of its join and has met nobody yet: whatever it asks for ends at once.
+    pub(crate) fn is_arriving(&self, i: u32) -> bool {
+        let node = &self.members[i as usize].node;
+        self.joining.contains_key(&i) && node.as_ref().is_some_and(|node| node.routing().is_empty())
+    }
+
     pub(crate) fn is_silent(&self, i: u32) -> bool {
         self.members[i as usize].silent
     }
