@@ -191,7 +191,8 @@ impl<O: Overlay> Node<O> {
         self.routing.bootstrap(now, seeds, fallback, options)
     }
 
-    /// Contacts for the day the table is empty, beside those of [`Node::bootstrap`]; nobody is asked now.
+    /// Contacts to turn to when the table is empty or a part of the network seems lost, beside those of
+    /// [`Node::bootstrap`]; nobody is asked now.
     pub fn remember(&mut self, contacts: impl IntoIterator<Item = Contact<O>>) {
         self.routing.remember(contacts);
     }
