@@ -207,7 +207,10 @@ impl Settings {
         ] {
             require(!value.is_zero(), option, value, "longer than zero")?;
         }
-        require(bootstrap.parallel > 0, "bootstrap.parallel", bootstrap.parallel, "at least 1")
+        require(bootstrap.parallel > 0, "bootstrap.parallel", bootstrap.parallel, "at least 1")?;
+        // Without any, nobody would know who is connected.
+        let known = self.routing.max_known_peers;
+        require(known > 0, "routing.max_known_peers", known, "at least 1")
     }
 
     /// A node that does otherwise harms the public network.

@@ -165,7 +165,7 @@ pub struct Routing {
     /// A peer that takes longer to answer is not kept. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub latency_tolerance: Duration,
-    /// Lookup checks in flight. Default 256.
+    /// Lookup checks in flight, at most 16,384. Default 256.
     pub max_checks: usize,
     /// How long a checked peer may take. Default 10 s.
     #[serde(with = "humantime_serde")]
@@ -190,7 +190,7 @@ pub struct Routing {
     pub repair_delay: Duration,
     /// Bootstrap peers and lost peers remembered for an empty table. Default 64.
     pub max_remembered: usize,
-    /// Peers outside the table whose addresses are remembered. Default 1024.
+    /// Peers outside the table whose addresses are remembered, at least 1. Default 1024.
     pub max_known_peers: usize,
 }
 

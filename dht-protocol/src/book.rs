@@ -28,8 +28,11 @@ impl<O: Overlay> Book<O> {
         Self { entries: BTreeMap::new(), turn: 0, limit }
     }
 
-    /// Notes a contact; an unknown address does not overwrite a known one.
+    /// Notes a contact, if there is a place; an unknown address does not overwrite a known one.
     pub(crate) fn note(&mut self, contact: Contact<O>, connected: Option<bool>, serves: Option<bool>) {
+        if self.limit == 0 {
+            return;
+        }
         let contact = O::detach(contact);
         self.turn += 1;
         let entry = self.entries.entry(contact.peer).or_insert(Entry {
@@ -110,6 +113,13 @@ mod tests {
         assert_eq!(gone, [1, 2, 3, 4], "0 was seen again");
         assert_eq!(book.addr(&100), Some(&1));
         assert!(book.entries.len() <= 64);
+    }
+
+    #[test]
+    fn a_book_without_a_place_stays_empty() {
+        let mut book = Book::<Tiny>::new(0);
+        book.note(Contact::new(1, 10), Some(true), Some(true));
+        assert_eq!((book.addr(&1), book.is_connected(&1), book.entries.len()), (None, false, 0));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use dht_core::InvalidConfig;
 pub struct Config {
     /// Contacts in an answer, the named target not counted. Default 20, the k of the network.
     pub closer_per_answer: usize,
-    /// Peers outside the table whose addresses are remembered, connected or lately seen. Default 1024.
+    /// Peers outside the table whose addresses are remembered, connected or lately seen; 0 for none, where addresses follow
+    /// from names. Default 1024.
     pub max_known_peers: usize,
     /// Whether requests are served from the start. Default false: a client until told otherwise.
     pub serve: bool,
@@ -30,12 +31,6 @@ impl Config {
             "closer_per_answer",
             self.closer_per_answer,
             "between 1 and 1000",
-        )?;
-        InvalidConfig::require(
-            self.max_known_peers > 0,
-            "max_known_peers",
-            self.max_known_peers,
-            "at least 1",
         )
     }
 }

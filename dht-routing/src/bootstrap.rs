@@ -9,7 +9,7 @@ use std::{
 
 use dht_core::{Contact, Failure, Mono, Overlay};
 
-use crate::{BootstrapFailed, BootstrapId, BootstrapReport, Tried, bucket::Secs, table::Table};
+use crate::{BootstrapFailed, BootstrapId, BootstrapReport, Tried, entry::Secs, table::Table};
 
 /// How long a lookup of the discovery is waited for although enough peers are known. One that meets many who are gone takes
 /// several times as long as a dial of one of them; it goes on without being waited for, and the refresh after a join looks

@@ -1,121 +1,11 @@
 //! One k-bucket: the peers that share a prefix of some length with the local key, and the candidates that wait for a
 //! place among them. It keeps compact books and makes no decision about who is worth a place.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use dht_core::{Contact, Mono, Overlay};
 
-/// A time in whole seconds since the origin of the clock: the books of a thousand peers stay small, and nothing here
-/// is decided at a finer grain. 136 years fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Secs(u32);
-
-impl Secs {
-    pub(crate) fn of(at: Mono) -> Self {
-        Self(u32::try_from(at.0.as_secs()).unwrap_or(u32::MAX))
-    }
-
-    pub(crate) fn mono(self) -> Mono {
-        Mono(Duration::from_secs(self.0.into()))
-    }
-}
-
-/// A smoothed round trip in microseconds; more than an hour counts as an hour.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rtt(u32);
-
-impl Rtt {
-    const UNKNOWN: u32 = u32::MAX;
-
-    pub(crate) fn new(sample: Option<Duration>) -> Self {
-        Self(sample.map_or(Self::UNKNOWN, micros))
-    }
-
-    /// Moves an eighth of the way to the sample, as TCP does.
-    fn observe(&mut self, sample: Duration) {
-        let sample = micros(sample);
-        self.0 = match self.0 {
-            Self::UNKNOWN => sample,
-            old => (old as i64 + (i64::from(sample) - i64::from(old)) / 8) as u32,
-        };
-    }
-
-    pub(crate) fn get(self) -> Option<Duration> {
-        (self.0 != Self::UNKNOWN).then(|| Duration::from_micros(self.0.into()))
-    }
-}
-
-fn micros(rtt: Duration) -> u32 {
-    rtt.as_micros().min(3_600_000_000) as u32
-}
-
-/// A peer of the table.
-pub(crate) struct Entry<O: Overlay> {
-    pub(crate) contact: Contact<O>,
-    pub(crate) rtt: Rtt,
-    pub(crate) seen: Secs,
-    pub(crate) added: Secs,
-    /// Failures since its last answer.
-    failures: u8,
-    /// Whether the filter prefers it.
-    preferred: bool,
-}
-
-impl<O: Overlay> Entry<O> {
-    /// A peer that answered just now.
-    pub(crate) fn new(now: Mono, contact: Contact<O>, rtt: Option<Duration>, preferred: bool) -> Self {
-        let seen = Secs::of(now);
-        Self { contact, rtt: Rtt::new(rtt), seen, added: seen, failures: 0, preferred }
-    }
-
-    /// The peer answered.
-    pub(crate) fn touch(&mut self, now: Mono, rtt: Option<Duration>) {
-        self.heard(now);
-        self.failures = 0;
-        if let Some(rtt) = rtt {
-            self.rtt.observe(rtt);
-        }
-    }
-
-    /// The peer made itself heard, which is less than an answer: whether it can be reached is another question.
-    pub(crate) fn heard(&mut self, now: Mono) {
-        self.seen = self.seen.max(Secs::of(now));
-    }
-
-    /// The peer failed to answer.
-    pub(crate) fn miss(&mut self) {
-        self.failures = self.failures.saturating_add(1);
-    }
-
-    pub(crate) fn failures(&self) -> u32 {
-        self.failures.into()
-    }
-
-    pub(crate) fn preferred(&self) -> bool {
-        self.preferred
-    }
-
-    /// The peer as a candidate in waiting that answered when the entry did.
-    pub(crate) fn into_spare(self) -> Spare<O> {
-        Spare { contact: self.contact, verified: Some(self.seen), preferred: self.preferred }
-    }
-}
-
-/// A candidate in waiting.
-pub(crate) struct Spare<O: Overlay> {
-    pub(crate) contact: Contact<O>,
-    /// When it last answered us, `None` if it never did.
-    pub(crate) verified: Option<Secs>,
-    /// Whether the filter prefers it.
-    pub(crate) preferred: bool,
-}
-
-impl<O: Overlay> Spare<O> {
-    /// The higher, the sooner it has its turn.
-    fn rank(&self) -> (bool, Option<Secs>) {
-        (self.preferred, self.verified)
-    }
-}
+use crate::entry::{Entry, Secs, Spare};
 
 /// The peers of one prefix length.
 pub(crate) struct Bucket<O: Overlay> {
@@ -133,7 +23,7 @@ pub(crate) struct Bucket<O: Overlay> {
     )]
     spares: Option<Box<VecDeque<Spare<O>>>>,
     /// Checks in flight whose peers may end up here.
-    pub(crate) pending: u32,
+    pub(crate) pending: u16,
     /// The last lookup within this bucket.
     refreshed: Option<Secs>,
 }
@@ -185,24 +75,24 @@ impl<O: Overlay> Bucket<O> {
             self.prefixes.reserve_exact(growth(len, k));
         }
         self.prefixes.push(prefix);
-        self.unpreferred += u16::from(!entry.preferred);
+        self.unpreferred += u16::from(!entry.preferred());
         self.entries.push(entry);
     }
 
     pub(crate) fn take(&mut self, i: usize) -> Entry<O> {
         self.prefixes.swap_remove(i);
         let entry = self.entries.swap_remove(i);
-        self.unpreferred -= u16::from(!entry.preferred);
+        self.unpreferred -= u16::from(!entry.preferred());
         entry
     }
 
     /// The same peer elsewhere.
     pub(crate) fn relocate(&mut self, i: usize, contact: Contact<O>, preferred: bool) {
         let entry = &mut self.entries[i];
-        self.unpreferred -= u16::from(!entry.preferred);
+        self.unpreferred -= u16::from(!entry.preferred());
         self.unpreferred += u16::from(!preferred);
         entry.contact = contact;
-        entry.preferred = preferred;
+        entry.prefer(preferred);
     }
 
     /// How many entries the filter does not prefer.
@@ -215,7 +105,7 @@ impl<O: Overlay> Bucket<O> {
         if self.unpreferred == 0 {
             return None;
         }
-        let others = (0..self.len()).filter(|i| !self.entries[*i].preferred);
+        let others = (0..self.len()).filter(|i| !self.entries[*i].preferred());
         others.min_by_key(|i| self.entries[*i].seen)
     }
 
@@ -318,6 +208,8 @@ fn growth(len: usize, limit: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use dht_core::testing::Tiny;
 
     use super::*;
@@ -412,18 +304,6 @@ mod tests {
         assert_eq!((bucket.unpreferred(), bucket.dispensable()), (1, Some(1)));
         bucket.take(1);
         assert_eq!((bucket.unpreferred(), bucket.dispensable()), (0, None));
-    }
-
-    #[test]
-    fn round_trips_are_smoothed_and_bounded() {
-        let mut rtt = Rtt::new(None);
-        assert_eq!(rtt.get(), None);
-        rtt.observe(Duration::from_millis(80));
-        rtt.observe(Duration::from_millis(160));
-        assert_eq!(rtt.get(), Some(Duration::from_millis(90)));
-        rtt.observe(Duration::ZERO);
-        assert!(rtt.get() < Some(Duration::from_millis(80)));
-        assert_eq!(Rtt::new(Some(Duration::MAX)).get(), Some(Duration::from_secs(3600)));
     }
 
     #[test]

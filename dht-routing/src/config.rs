@@ -4,6 +4,9 @@ use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
 
 use dht_core::InvalidConfig;
 
+/// Well within what a bucket counts.
+const MAX_CHECKS: usize = 1 << 14;
+
 /// Options of [`Routing`](crate::Routing). The defaults suit a public network of servers that stay for hours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -13,9 +16,10 @@ pub struct Config {
     pub max_size: usize,
     /// Candidates that a full bucket remembers for the day a peer of its leaves, `0..=256`. Default 20.
     pub replacements: usize,
-    /// A peer that takes longer to answer is not kept. Default 10 s.
+    /// A peer that takes longer to answer is not kept; one that was taken in is not put out for it above two minutes, to
+    /// which its round trip is counted. Default 10 s.
     pub latency_tolerance: Duration,
-    /// Checks in flight; candidates beyond are dropped. At least 1. Default 256.
+    /// Checks in flight; candidates beyond are dropped. `1..=16_384`. Default 256.
     pub max_checks: usize,
     /// Failures in a row after which a peer leaves, `1..=16`; at once if a candidate waits that answered before, or if
     /// somebody else answered in the peer's name. Default 1.
@@ -85,7 +89,7 @@ impl Config {
         within("max_size", self.max_size, self.k..=usize::MAX, "must be at least k")?;
         within("replacements", self.replacements, 0..=256, "must be at most 256")?;
         positive("latency_tolerance", self.latency_tolerance)?;
-        within("max_checks", self.max_checks, 1..=usize::MAX, "must be at least 1")?;
+        within("max_checks", self.max_checks, 1..=MAX_CHECKS, "must be 1 to 16384")?;
         within("max_failures", self.max_failures, 1..=16, "must be 1 to 16")?;
         within("max_per_group_bucket", self.max_per_group_bucket, 1..=usize::MAX, "must be at least 1")?;
         within("max_per_group", self.max_per_group, 1..=usize::MAX, "must be at least 1")?;
@@ -133,6 +137,7 @@ mod tests {
             (Config { replacements: 257, ..config.clone() }, "replacements"),
             (Config { latency_tolerance: Duration::ZERO, ..config.clone() }, "latency_tolerance"),
             (Config { max_checks: 0, ..config.clone() }, "max_checks"),
+            (Config { max_checks: 16_385, ..config.clone() }, "max_checks"),
             (Config { max_failures: 0, ..config.clone() }, "max_failures"),
             (Config { max_failures: 17, ..config.clone() }, "max_failures"),
             (Config { max_per_group_bucket: 0, ..config.clone() }, "max_per_group_bucket"),

@@ -29,6 +29,7 @@ mod calendar;
 mod check;
 mod closest;
 mod config;
+mod entry;
 mod event;
 mod group;
 mod lookup;

@@ -12,9 +12,9 @@ use dht_core::{Contact, Draws, Failure, InvalidConfig, Mono, Now, Overlay};
 use crate::{
     Action, Admit, CheckId, Checked, Config, Event, RefreshId, Rejected, Removal, Statistics,
     bootstrap::Bootstrap,
-    bucket::{Entry, Secs, Spare},
     calendar::Calendar,
     check::{Check, Checks, blames_peer},
+    entry::{Entry, Secs, Spare},
     lookup::Lookups,
     refresh::Refresh,
     sleep::Sleep,

@@ -7,7 +7,8 @@ use dht_core::{Contact, KadKey, Mono, Overlay};
 
 use crate::{
     Config, EntryView, Rejected,
-    bucket::{Bucket, Entry, Spare},
+    bucket::Bucket,
+    entry::{Entry, Spare},
     group::Groups,
 };
 
@@ -121,7 +122,7 @@ impl<O: Overlay> Table<O> {
     pub(crate) fn first_with_fewer(&self, peers: usize) -> u32 {
         let mut deeper = 0;
         let enough = self.buckets.iter().rposition(|bucket| {
-            deeper += bucket.len() + bucket.pending as usize;
+            deeper += bucket.len() + usize::from(bucket.pending);
             deeper >= peers
         });
         enough.map_or(0, |bucket| bucket as u32 + 1)
@@ -165,7 +166,7 @@ impl<O: Overlay> Table<O> {
 
     /// Whether one more candidate for this bucket could enter if all checks in flight succeed.
     pub(crate) fn has_use(&self, bucket: usize, preferred: bool) -> bool {
-        let (len, pending) = self.buckets.get(bucket).map_or((0, 0), |b| (b.len(), b.pending as usize));
+        let (len, pending) = self.buckets.get(bucket).map_or((0, 0), |b| (b.len(), b.pending.into()));
         let room = len + pending < self.k
             && (self.len + self.pending < self.max_size
                 || self.displaceable(bucket, len + pending).is_some());
@@ -426,7 +427,7 @@ mod tests {
             }
             self.groups.audit(entries().map(|entry| &entry.contact));
             assert!(entries().all(|entry| self.occupant(&entry.contact).is_none()), "two at one place");
-            assert_eq!(self.pending, sum(|bucket| bucket.pending as usize));
+            assert_eq!(self.pending, sum(|bucket| usize::from(bucket.pending)));
         }
     }
 }

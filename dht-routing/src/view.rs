@@ -14,7 +14,7 @@ pub struct EntryView<'a, O: Overlay> {
     pub contact: &'a Contact<O>,
     /// Its bucket: the length of the prefix shared with the local key.
     pub bucket: u32,
-    /// Smoothed round trip; `None` before the first measurement.
+    /// Smoothed round trip, to a part in 2,000; `None` before the first measurement.
     pub rtt: Option<Duration>,
     /// Its last answer, to whole seconds.
     pub last_seen: Mono,

@@ -215,9 +215,9 @@ fn health_names_the_state() {
         last_refresh: None,
     };
     assert_eq!(health, expected);
-    world.routing.alive(world.now, &200, secs(1));
-    world.routing.alive(world.now, &100, secs(3));
-    assert_eq!(world.routing.statistics().average_rtt, Some(secs(2)));
+    world.routing.alive(world.now, &200, Duration::from_millis(512));
+    world.routing.alive(world.now, &100, Duration::from_millis(1536));
+    assert_eq!(world.routing.statistics().average_rtt, Some(Duration::from_millis(1024)));
 }
 
 #[test]

@@ -234,7 +234,7 @@ impl Network<Compact> for CompactNetwork {
 
     fn parts(&self, _: u32, engine: &Engine, seed: u64) -> Parts<Compact> {
         Parts {
-            config: engine.node(dht_protocol::Config { max_known_peers: 1, ..Default::default() }),
+            config: engine.node(dht_protocol::Config { max_known_peers: 0, ..Default::default() }),
             routing: engine.routing(dht_routing::Config::default()),
             queries: engine.queries(dht_query::Config::default()),
             admit: Box::new(AdmitAll),
