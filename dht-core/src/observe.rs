@@ -97,6 +97,12 @@ pub enum Observation<O: Overlay> {
         /// From sending to answer.
         rtt: Duration,
     },
+    /// The answer that [`Observation::RequestAnswered`] tells next had been given up: a lookup had gone on without it, or the
+    /// request had been sent once more. Many of these mean that the patience does not fit the network.
+    RequestLate {
+        /// What it asked.
+        kind: RequestKind,
+    },
     /// A request of ours failed.
     RequestFailed {
         /// What it asked.

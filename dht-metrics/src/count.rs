@@ -31,6 +31,7 @@ pub(crate) enum Count {
     QueryFinished(OperationKind, Ending),
     RequestSent(RequestKind),
     RequestAnswered(RequestKind),
+    RequestLate(RequestKind),
     RequestFailed(RequestKind, ErrorKind),
     RequestServed(RequestKind, bool),
     PeerAdded,

@@ -263,6 +263,7 @@ impl<O: Overlay> State<O> {
                 self.window.add(Rate::RequestAnswered);
                 self.request_latency.record(*rtt);
             }
+            Observation::RequestLate { kind } => self.counts.add(Count::RequestLate(*kind), 1),
             Observation::RequestFailed { kind, peer, why } => {
                 self.counts.add(Count::RequestFailed(*kind, why.kind()), 1);
                 self.window.add(Rate::RequestFailed);

@@ -128,6 +128,7 @@ fn describe(count: Count) -> (&'static str, Vec<(&'static str, &'static str)>) {
         ),
         Count::RequestSent(kind) => ("requests_sent", vec![("kind", count::request(kind))]),
         Count::RequestAnswered(kind) => ("requests_answered", vec![("kind", count::request(kind))]),
+        Count::RequestLate(kind) => ("requests_answered_late", vec![("kind", count::request(kind))]),
         Count::RequestFailed(kind, why) => {
             ("requests_failed", vec![("kind", count::request(kind)), ("error", why.name())])
         }

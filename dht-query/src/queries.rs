@@ -186,6 +186,9 @@ impl<O: Overlay> Queries<O> {
         if request.has_substitutes() && !request.given_up {
             common.rtt.silent(false);
         }
+        if request.given_up {
+            common.out.push_back(Output::Observed(Observation::RequestLate { kind: request.kind }));
+        }
         common.out.push_back(Output::Observed(Observation::RequestAnswered { kind: request.kind, rtt }));
         common.out.push_back(Output::Answered { contact: request.to.clone(), rtt });
         match request.owner {

@@ -47,6 +47,11 @@ impl Clock {
         self.latest
     }
 
+    /// What [`Clock::read`] would say.
+    pub(crate) fn would_read(mut self, wall: Wall) -> Moment {
+        self.read(wall)
+    }
+
     /// Where a wall-clock time lies in record time; a future one counts as the latest reading.
     pub(crate) fn past(&self, wall: Wall) -> Moment {
         self.moment(wall).min(self.latest)

@@ -28,6 +28,8 @@ pub(crate) struct Story<O: Overlay> {
     pub(crate) publisher: u32,
     /// The latest version that was written; 0 for none.
     pub(crate) version: u32,
+    /// When it was.
+    written: u64,
     /// Whether anybody but the publisher ever took it.
     pub(crate) placed: bool,
     /// Whether attackers aim at it at some time.
@@ -47,6 +49,13 @@ struct Hold {
     version: u32,
     at: u64,
     until: u64,
+}
+
+impl<O: Overlay> Story<O> {
+    /// Whether it ought to be found: somebody took it, or its publisher has done what it could.
+    pub(crate) fn is_out(&self) -> bool {
+        self.placed || self.announced.0 > 0
+    }
 }
 
 pub(crate) struct History<O: Overlay> {
@@ -89,6 +98,7 @@ impl<O: Overlay> History<O> {
             number,
             publisher,
             version: 0,
+            written: 0,
             placed: false,
             attacked: false,
             announced: (0, 0),
@@ -97,6 +107,12 @@ impl<O: Overlay> History<O> {
             ends: BTreeMap::new(),
         });
         key
+    }
+
+    /// A publisher wrote a version.
+    pub(crate) fn wrote(&mut self, now: u64, key: u32, version: u32) {
+        let story = &mut self.stories[key as usize];
+        (story.version, story.written) = (version, now);
     }
 
     /// A holder acknowledged an item.
@@ -157,6 +173,11 @@ impl<O: Overlay> History<O> {
         world: &'a World<O>,
         key: u32,
     ) -> impl Iterator<Item = (u32, u32)> + 'a {
+        self.holds(world, key).map(|(holder, _, version)| (holder, version))
+    }
+
+    /// The same with whose item it is, between the two.
+    fn holds<'a>(&'a self, world: &'a World<O>, key: u32) -> impl Iterator<Item = (u32, u32, u32)> + 'a {
         let story = &self.stories[key as usize];
         let now = world.now();
         story
@@ -168,17 +189,18 @@ impl<O: Overlay> History<O> {
                     && world.is_up(*holder)
                     && self.stands(*holder, hold)
             })
-            .map(|((holder, _), hold)| (*holder, hold.version))
+            .map(|((holder, writer), hold)| (*holder, *writer, hold.version))
     }
 
     /// How many of these have it, by what their stores say.
     pub(crate) fn held(&self, world: &World<O>, key: u32) -> u64 {
         let query = &self.stories[key as usize].query;
-        let has = |(holder, version): &(u32, u32)| {
+        let has = |(holder, writer, version): &(u32, u32, u32)| {
             let held = world.held(*holder, query);
-            held.iter().filter_map(|item| world.network().mark(item)).any(|mark| mark.version >= *version)
+            let mut marks = held.iter().filter_map(|item| world.network().mark(item));
+            marks.any(|mark| mark.writer == *writer && mark.version >= *version)
         };
-        self.holders(world, key).filter(has).count() as u64
+        self.holds(world, key).filter(has).count() as u64
     }
 
     /// A reader that began at `started` was given these. Whether it got what had been placed last by then; `None` where that
@@ -190,7 +212,6 @@ impl<O: Overlay> History<O> {
         key: u32,
         items: &[O::Item],
     ) -> Option<bool> {
-        let now = world.now();
         let mut newest = 0;
         for item in items {
             let mark = world.network().mark(item);
@@ -207,10 +228,9 @@ impl<O: Overlay> History<O> {
                 continue;
             };
             newest = newest.max(mark.version);
-            // The publisher keeps its own for ever, and says so.
             let end = story.ends.get(&(mark.writer, mark.version)).copied().unwrap_or(u64::MAX);
-            let late = now.saturating_sub(end);
-            if late > self.sweep && self.clocks_right && !world.is_up(story.publisher) {
+            let late = started.saturating_sub(end);
+            if late > self.sweep && self.clocks_right && !self.is_owned(world, (key, started), mark) {
                 world.violate(Some(reader), ViolationKind::Expired, || {
                     format!("key {key}: {mark:?}, {} s after its end", late / 1_000_000_000)
                 });
@@ -236,22 +256,44 @@ impl<O: Overlay> History<O> {
         (newest > 0 && at < started).then_some(newest >= placed)
     }
 
-    /// Whoever acknowledged must have what it acknowledged, unless its clock was ever wrong; a store that fails or is full has
-    /// acknowledged nothing meanwhile. What it has not is told once.
+    /// Whether the publisher may have given a version out itself since then: it keeps its own for ever, the latest.
+    fn is_owned(&self, world: &World<O>, (key, since): (u32, u64), mark: Mark) -> bool {
+        let story = &self.stories[key as usize];
+        let left = self.stops.get(&story.publisher).is_some_and(|stops| stops.last() >= Some(&since));
+        let had = story.written >= since || story.version == mark.version;
+        left || had && world.is_up(story.publisher)
+    }
+
+    /// Whoever acknowledged must have what it acknowledged until its time is over, and must not have it a sweep later, unless
+    /// its clock was ever wrong; a store that fails or is full has acknowledged nothing meanwhile. What is wrong is told once.
     pub(crate) fn verify(&mut self, world: &mut World<O>) {
         let now = world.now();
         let mut missing = Vec::new();
         for (key, story) in self.stories.iter().enumerate() {
             for ((holder, writer), hold) in &story.holds {
-                let due = hold.until > now.saturating_add(SLACK)
-                    && world.is_up(*holder)
-                    && world.has_right_date(*holder)
-                    && self.stands(*holder, hold);
-                if !due {
+                let over = hold.until.saturating_add(self.sweep).saturating_add(SLACK) < now;
+                let due = hold.until > now.saturating_add(SLACK);
+                if over {
+                    missing.push((key, (*holder, *writer)));
+                }
+                let tells =
+                    world.is_up(*holder) && world.has_right_date(*holder) && self.stands(*holder, hold);
+                if !tells || !over && !due {
                     continue;
                 }
                 let marks = world.held(*holder, &story.query);
                 let mut marks = marks.iter().filter_map(|item| world.network().mark(item));
+                if over {
+                    // A publisher keeps its own.
+                    let kept = |mark: Mark| mark.writer == *writer && mark.version <= hold.version;
+                    if holder != writer && marks.any(kept) {
+                        let late = (now - hold.until) / 1_000_000_000;
+                        world.violate(Some(*holder), ViolationKind::Expired, || {
+                            format!("key {key}: version {} of {writer}, {late} s after its end", hold.version)
+                        });
+                    }
+                    continue;
+                }
                 let has = marks.any(|mark| mark.writer == *writer && mark.version >= hold.version);
                 if !has && world.is_crowded(*holder, &story.query) {
                     // It gave way, and is owed no more.
@@ -269,11 +311,11 @@ impl<O: Overlay> History<O> {
         }
     }
 
-    /// Forgets holds whose time is over or whose holder lost them, so that a long run does not grow.
-    pub(crate) fn tidy(&mut self, now: u64) {
+    /// Forgets holds whose holder lost them; with those that [`History::verify`] forgets, a long run does not grow.
+    pub(crate) fn tidy(&mut self) {
         let mut stories = std::mem::take(&mut self.stories);
         for story in &mut stories {
-            story.holds.retain(|(holder, _), hold| hold.until > now && self.stands(*holder, hold));
+            story.holds.retain(|(holder, _), hold| self.stands(*holder, hold));
         }
         self.stories = stories;
     }

@@ -180,6 +180,9 @@ pub struct Traffic {
     pub failures: u64,
     /// Of these, those that nobody answered in time.
     pub timeouts: u64,
+    /// Answers that came after their requests had been given up: a lookup had gone on without them, or the request had been
+    /// sent once more.
+    pub late: u64,
     /// Requests to an address at which somebody else lives.
     pub misdirected: u64,
 }
@@ -195,6 +198,7 @@ impl Traffic {
             requests: self.requests - earlier.requests,
             failures: self.failures - earlier.failures,
             timeouts: self.timeouts - earlier.timeouts,
+            late: self.late - earlier.late,
             misdirected: self.misdirected - earlier.misdirected,
         }
     }

@@ -99,6 +99,14 @@ impl<O: Overlay> MemoryStore<O> {
         Ok(Self { shelf: Mutex::new(Shelf::new(O::peer_key(local), config, seed)) })
     }
 
+    /// What a load would find, without its being asked for: neither the clock of the store nor what it holds changes. For those
+    /// who look on, such as tests and simulations.
+    pub fn peek(&self, query: &O::Query, now: Now) -> Vec<Stored<O>> {
+        let mut found = Vec::new();
+        self.shelf.lock().peek(query, now.wall, &mut found);
+        found
+    }
+
     /// One batch under the lock; says how many records went and whether nothing is left to do.
     fn sweep_batch(&self, now: Now) -> (usize, bool) {
         let mut shelf = self.shelf.lock();

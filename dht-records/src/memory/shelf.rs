@@ -62,6 +62,14 @@ impl<O: Overlay> Shelf<O> {
         found.extend(self.rows[id as usize].entries.iter().map(|entry| self.stored(entry)));
     }
 
+    /// The same, and nothing changes by it: neither the clock nor what is held.
+    pub(super) fn peek(&self, query: &O::Query, wall: Wall, found: &mut Vec<Stored<O>>) {
+        let now = self.clock.would_read(wall);
+        let Some(id) = self.find(query) else { return };
+        let live = self.rows[id as usize].entries.iter().filter(|entry| entry.expires > now);
+        found.extend(live.map(|entry| self.stored(entry)));
+    }
+
     pub(super) fn save(
         &mut self,
         query: &O::Query,

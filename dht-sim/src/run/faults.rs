@@ -212,9 +212,40 @@ mod tests {
     use crate::{
         network::{CompactNetwork, Content, Mark, Network},
         outcome::ViolationKind,
-        scenario::Scenario,
+        scenario::{Scenario, Workload},
         world::Taken,
     };
+
+    #[test]
+    fn who_keeps_what_is_over_is_found_out() {
+        let work = Workload { values: 1, publish_over: 1.0, ..Workload::default() };
+        let scenario = Scenario::new("hoarders", 20).workload(work).duration(900.0);
+        let mut watch = ();
+        let mut run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+        run.gather().unwrap();
+        run.schedule();
+        run.play(run.at(100.0)).unwrap();
+        let publisher = run.history.stories[0].publisher;
+        let holders: Vec<_> = run.history.holders(&run.world, 0).map(|(holder, _)| holder).collect();
+        assert!(holders.len() > 10);
+        // They keep it for two days, and are said to have taken it for one second.
+        for holder in &holders {
+            let (now, query) = (run.world.now(), run.history.stories[0].query);
+            let item = run.world.network().item(Content::Value, 0, publisher, 1, dht_core::Now::default());
+            let taken = Taken { holder: *holder, query, item, lifetime: seconds_of(1.0) };
+            run.history.taken(now, &taken, Mark { writer: publisher, version: 1 });
+        }
+        // One sweep, and the second to which stores keep their books.
+        run.play(run.at(100.0 + 1.0 + 600.0)).unwrap();
+        run.history.verify(&mut run.world);
+        assert!(run.world.violations.is_empty());
+        run.play(run.at(100.0 + 1.0 + 600.0 + 5.0)).unwrap();
+        run.history.verify(&mut run.world);
+        assert_eq!(run.world.violations.iter().map(|kept| kept.node.unwrap()).collect::<Vec<_>>(), holders);
+        assert!(run.world.violations.iter().all(|kept| kept.kind == ViolationKind::Expired));
+        run.history.verify(&mut run.world);
+        assert_eq!(run.world.violations.len(), holders.len(), "each is told once");
+    }
 
     #[test]
     fn who_lies_is_found_out_whosever_store_or_clock_is_wrong() {

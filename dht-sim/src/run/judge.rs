@@ -31,7 +31,7 @@ impl<O: Overlay> Run<'_, O> {
         let (mut records, mut alive, mut holders) = (0, 0, 0u64);
         for key in 0..self.history.stories.len() as u32 {
             let story = &self.history.stories[key as usize];
-            if !story.placed || !self.world.is_up(story.publisher) {
+            if !story.is_out() || !self.world.is_up(story.publisher) {
                 continue;
             }
             records += 1;
@@ -92,7 +92,7 @@ impl<O: Overlay> Run<'_, O> {
         self.watch.sampled(&sample, self.scenario.duration);
         self.samples.push(sample);
         self.history.verify(&mut self.world);
-        self.history.tidy(self.world.now());
+        self.history.tidy();
         for key in 0..self.history.stories.len() {
             let story = &self.history.stories[key];
             if story.attacked && story.content == Content::Provider {
@@ -191,6 +191,8 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
     let of = |kind: OpKind| phase.operations(kind);
     // What never happened took no time at all, which is nothing to be proud of.
     let some = |summary: &Summary, value: f64| (summary.count > 0).then_some(value);
+    let requests = phase.traffic.requests;
+    let of_requests = |some: u64| (requests > 0).then(|| some as f64 / requests as f64);
     let entries = |share: f64| (phase.state.table_fill > 0.0).then_some(share);
     match measure {
         Measure::Success { of: kind } => of(kind)?.success(),
@@ -208,10 +210,9 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
         Measure::Misplaced => entries(phase.state.misplaced),
         Measure::SmallestTable => phase.state.table_min.map(|min| min as f64),
         Measure::HonestContacts => phase.state.victim,
-        Measure::Misdirected => (phase.traffic.requests > 0)
-            .then(|| phase.traffic.misdirected as f64 / phase.traffic.requests as f64),
-        Measure::Timeouts => (phase.traffic.requests > 0)
-            .then(|| phase.traffic.timeouts as f64 / phase.traffic.requests as f64),
+        Measure::Misdirected => of_requests(phase.traffic.misdirected),
+        Measure::Timeouts => of_requests(phase.traffic.timeouts),
+        Measure::Late => of_requests(phase.traffic.late),
         Measure::Count { of: kind } => Some(of(kind).map_or(0.0, |ops| ops.succeeded as f64)),
         Measure::RecordsAlive => {
             (phase.state.records > 0).then(|| phase.state.alive as f64 / phase.state.records as f64)

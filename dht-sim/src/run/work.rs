@@ -56,7 +56,7 @@ impl<O: Overlay> Run<'_, O> {
         let query = story.query.clone();
         let now = self.world.clock(publisher);
         let item = self.world.network().item(content, number, publisher, version, now);
-        self.history.stories[key as usize].version = version;
+        self.history.wrote(self.world.now(), key, version);
         let kind = if content == Content::Value { OpKind::Put } else { OpKind::Provide };
         let op = Op { version, ..self.op(kind, publisher, key) };
         self.world.publish(publisher, op, query, item);
@@ -73,20 +73,35 @@ impl<O: Overlay> Run<'_, O> {
         }
     }
 
-    /// Somebody reads something that was published by somebody who is up.
-    pub(super) fn read(&mut self) {
-        let choice = (0..TRIES).find_map(|_| {
-            let key = self.popularity.rank(&mut self.choices) as u32;
-            let reader = self.somebody()?;
+    /// Which thing has a rank: values and memberships by turns, as long as there are both, so that both are liked alike.
+    fn ranked(&self, rank: u32) -> u32 {
+        let (values, providers) = (self.scenario.workload.values, self.scenario.workload.providers);
+        let both = values.min(providers);
+        match rank {
+            rank if rank < 2 * both => rank / 2 + if rank % 2 == 0 { 0 } else { values },
+            rank if values > both => rank - both,
+            rank => rank,
+        }
+    }
+
+    /// Who reads what: something that was published by somebody who is up. A reader that holds it already asks nobody.
+    fn reading(&mut self, may_hold: bool) -> Option<(u32, u32)> {
+        (0..TRIES).find_map(|_| {
+            let rank = self.popularity.rank(&mut self.choices) as u32;
+            let (key, reader) = (self.ranked(rank), self.somebody()?);
             let story = self.history.stories.get(key as usize)?;
             // Where attackers take everything that is to be kept, nobody else may have it.
             let there = story.placed || story.attacked && story.announced.0 > 0;
             let suits = there && reader != story.publisher && self.world.is_up(story.publisher);
             let has = |node| self.history.holders(&self.world, key).any(|(holder, _)| holder == node);
-            let asks = self.victim != Some(reader) || !has(reader);
+            let asks = may_hold && self.victim != Some(reader) || !has(reader);
             (suits && asks && self.is_reachable(reader, key)).then_some((reader, key))
-        });
-        let Some((reader, key)) = choice else { return };
+        })
+    }
+
+    /// Somebody reads something. In a network so small that everybody holds everything it may be something that it holds.
+    pub(super) fn read(&mut self) {
+        let Some((reader, key)) = self.reading(false).or_else(|| self.reading(true)) else { return };
         let story = &self.history.stories[key as usize];
         let query = story.query.clone();
         let (kind, options) = match story.content {

@@ -107,6 +107,8 @@ pub enum Measure {
     Misdirected,
     /// Requests that nobody answered in time, of all.
     Timeouts,
+    /// Requests whose answer came after they had been given up, of all: the patience that adapts to the network was too short.
+    Late,
     /// Messages per node and second.
     MessageRate,
     /// Violations of invariants and histories; of the whole run.

@@ -27,6 +27,7 @@ impl fmt::Display for Measure {
             Self::HonestContacts => ("honest_contacts", None),
             Self::Misdirected => ("misdirected", None),
             Self::Timeouts => ("timeouts", None),
+            Self::Late => ("late", None),
             Self::MessageRate => ("message_rate", None),
             Self::Violations => ("violations", None),
         };

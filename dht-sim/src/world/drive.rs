@@ -29,6 +29,7 @@ impl<O: Overlay> World<O> {
                     self.traffic.failures += 1;
                     self.traffic.timeouts += u64::from(why == Failure::Timeout);
                 }
+                Output::Observed(Observation::RequestLate { .. }) => self.traffic.late += 1,
                 Output::Observed(_) => {}
                 Output::Wait(until) => {
                     waits = until;

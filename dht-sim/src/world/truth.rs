@@ -92,11 +92,10 @@ impl<O: Overlay> World<O> {
         (count, sum, min)
     }
 
-    /// The items that a node's store holds under a query, whatever their time.
+    /// The items that a node's store would be found to hold under a query.
     pub(crate) fn held(&self, i: u32, query: &O::Query) -> Vec<O::Item> {
         let Some(store) = &self.members[i as usize].store else { return Vec::new() };
-        let found = now_or_never(store.peek(query, self.clock(i)));
-        found.unwrap_or_default().into_iter().map(|stored| stored.item).collect()
+        store.peek(query, self.clock(i)).into_iter().map(|stored| stored.item).collect()
     }
 
     /// The bounds of every store.

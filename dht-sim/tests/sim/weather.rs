@@ -39,15 +39,16 @@ fn a_lossy_network_keeps_finding() {
 fn late_and_disordered_messages_harm_nothing() {
     let reorder = Some(Reorder { share: 0.2, by: 4.0 });
     let burst = Some(Burst { every: 120.0, lasts: 10.0, loss: 0.8 });
-    for (name, links) in [
-        ("reorder", Links { reorder, ..Links::default() }),
-        ("burst", Links { burst, ..Links::default() }),
-        ("narrow", Links { bandwidth: Some(20_000.0), ..Links::default() }),
+    for (name, links, found) in [
+        ("reorder", Links { reorder, ..Links::default() }, 0.99),
+        // One line in thirteen is bad, and the reader's own is one of them.
+        ("burst", Links { burst, ..Links::default() }, 0.95),
+        ("narrow", Links { bandwidth: Some(20_000.0), ..Links::default() }, 0.99),
     ] {
         let mut scenario = busy(OverlayKind::Compact, 60)
             .engine(calm())
             .links(links)
-            .at_least(Measure::Success { of: OpKind::Get }, 0.99);
+            .at_least(Measure::Success { of: OpKind::Get }, found);
         scenario.name = name.into();
         passes(&scenario);
     }
