@@ -185,7 +185,7 @@ impl<O: Overlay> History<O> {
             .iter()
             .filter(move |((holder, _), hold)| {
                 *holder != story.publisher
-                    && hold.until > now
+                    && (hold.until > now || !world.has_right_date(*holder))
                     && world.is_up(*holder)
                     && self.stands(*holder, hold)
             })
@@ -242,9 +242,10 @@ impl<O: Overlay> History<O> {
             let dark = |node| world.was_dark(node, started);
             let could = |(holder, version): (u32, u32)| {
                 let cut = world.is_cut(reader, holder) || world.is_cut(holder, reader);
-                version >= before && !cut && !dark(holder)
+                version >= before && !cut && !dark(holder) && !world.is_hampered(holder)
             };
-            if !dark(reader) && self.holders(world, key).filter(|hold| could(*hold)).count() > self.many {
+            let hears = !dark(reader) && !world.is_hampered(reader) && !world.was_rough(started);
+            if hears && self.holders(world, key).filter(|hold| could(*hold)).count() > self.many {
                 world.violate(Some(reader), ViolationKind::Regressed, || {
                     format!("key {key}: version {newest} after {before}")
                 });
@@ -273,7 +274,8 @@ impl<O: Overlay> History<O> {
             for ((holder, writer), hold) in &story.holds {
                 let over = hold.until.saturating_add(self.sweep).saturating_add(SLACK) < now;
                 let due = hold.until > now.saturating_add(SLACK);
-                if over {
+                // Where a clock is wrong, only the store can tell.
+                if over && (world.has_right_date(*holder) || !world.is_up(*holder)) {
                     missing.push((key, (*holder, *writer)));
                 }
                 let tells =

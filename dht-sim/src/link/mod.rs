@@ -68,6 +68,11 @@ impl Default for Links {
 }
 
 impl Links {
+    /// Whether so much is lost or late that whoever is asked need not be heard in time.
+    pub(crate) fn is_rough(&self) -> bool {
+        self.loss > 0.2 || self.bandwidth.is_some() || self.reorder.is_some_and(|reorder| reorder.by > 5.0)
+    }
+
     /// Every message takes so many milliseconds; nothing else happens.
     pub fn constant(ms: f64) -> Self {
         Self { latency: Latency::Constant { ms }, jitter: 0.0, ..Self::default() }

@@ -2,7 +2,7 @@
 
 use dht_core::Overlay;
 
-use super::World;
+use super::{World, member::Extra};
 use crate::{clock::Clock, link::Links};
 
 impl<O: Overlay> World<O> {
@@ -77,7 +77,24 @@ impl<O: Overlay> World<O> {
     }
 
     pub(crate) fn set_links(&mut self, links: Links) {
+        self.rough_until = match (links.is_rough(), self.rough_until) {
+            (true, _) => u64::MAX,
+            (false, u64::MAX) => self.now,
+            (false, before) => before,
+        };
         self.wire.set_links(links);
+    }
+
+    /// Whether the links were rough at some time after this.
+    pub(crate) fn was_rough(&self, since: u64) -> bool {
+        self.rough_until > since
+    }
+
+    /// Whether a node runs and need not be heard all the same: it is mute, slow or a liar, or its store fails.
+    pub(crate) fn is_hampered(&self, node: u32) -> bool {
+        let member = &self.members[node as usize];
+        let odd = |extra: &Extra<O>| extra.conduct.is_some() || extra.slow > 0 || extra.store_fails > 0.0;
+        member.silent || member.extra.as_deref().is_some_and(odd)
     }
 
     /// Splits the network; no shares heal it.

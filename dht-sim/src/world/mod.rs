@@ -132,6 +132,8 @@ pub(crate) struct World<O: Overlay> {
     packets: Packets<O>,
     members: Vec<Member<O>>,
     wire: Wire,
+    /// Until when the links were rough; `u64::MAX` while they are.
+    rough_until: u64,
     dice: Dice,
     /// What a store found for the request that is being answered; its memory is used again.
     found: Vec<Stored<O>>,
@@ -161,6 +163,7 @@ impl<O: Overlay> World<O> {
         let Settings { seed, engine, links, stores } = settings;
         let manners = network.manners();
         Self {
+            rough_until: if links.is_rough() { u64::MAX } else { 0 },
             wire: Wire::new(links, &manners, seed),
             network,
             manners,

@@ -1,8 +1,10 @@
 //! What links do to lookups and records.
 
-use dht_sim::{Burst, Links, Measure, OpKind, OverlayKind, Population, Reorder, What};
+use dht_sim::{
+    Burst, Conduct, Links, Measure, OpKind, OverlayKind, Population, Reorder, Scenario, What, Workload,
+};
 
-use crate::{busy, calm, passes};
+use crate::{busy, calm, passes, run};
 
 const ALL: [OverlayKind; 3] = [OverlayKind::Ipfs, OverlayKind::Mainline, OverlayKind::Compact];
 
@@ -96,4 +98,15 @@ fn one_way_links_do_not_hide_records() {
         .passing(100.0, 400.0, What::OneWay { share: 0.1 })
         .at_least(Measure::Success { of: OpKind::Get }, 0.99);
     passes(&scenario);
+}
+
+#[test]
+fn who_cannot_be_heard_in_time_makes_no_reader_read_backwards() {
+    let work = Workload { values: 6, reads: 3.0, updates: 0.1, publish_over: 30.0, ..Workload::default() };
+    let scenario = |name: &str| Scenario::new(name, 40).workload(work.clone()).duration(700.0);
+    let links = Links { reorder: Some(Reorder { share: 1.0, by: 30.0 }), ..Links::default() };
+    let late = scenario("late").overlay(OverlayKind::Ipfs);
+    run(&late.passing(300.0, 300.0, What::Weather { links }));
+    let liars = scenario("liars").overlay(OverlayKind::Mainline);
+    run(&liars.fault(300.0, What::Misbehave { share: 0.9, conduct: Conduct::Stumble }));
 }
