@@ -103,7 +103,7 @@ fn one_way_links_do_not_hide_records() {
 #[test]
 fn who_cannot_be_heard_in_time_makes_no_reader_read_backwards() {
     let work = Workload { values: 6, reads: 3.0, updates: 0.1, publish_over: 30.0, ..Workload::default() };
-    let scenario = |name: &str| Scenario::new(name, 40).workload(work.clone()).duration(700.0);
+    let scenario = |name: &str| Scenario::new(name, 40).workload(work).duration(700.0);
     let links = Links { reorder: Some(Reorder { share: 1.0, by: 30.0 }), ..Links::default() };
     let late = scenario("late").overlay(OverlayKind::Ipfs);
     run(&late.passing(300.0, 300.0, What::Weather { links }));
