@@ -51,9 +51,9 @@ impl Display for Subject {
 
 impl Subject {
     fn concerns(self, happening: &Happening) -> bool {
-        use Happening::{Aborted, Began, Down, Ended, Up};
+        use Happening::{Aborted, Began, Down, Ended, Struck, Up};
         match (self, happening) {
-            (Self::Node(n), Up { node } | Down { node, .. }) => *node == n,
+            (Self::Node(n), Up { node } | Down { node, .. } | Struck { node, .. }) => *node == n,
             (Self::Node(n), Began { node, .. } | Ended { node, .. } | Aborted { node, .. }) => *node == n,
             (Self::Key(n), Began { kind, key, .. } | Ended { kind, key, .. } | Aborted { kind, key, .. }) => {
                 *key == Some(n) && *kind != OpKind::Lookup
@@ -231,6 +231,8 @@ mod tests {
         let began = Happening::Began { kind: OpKind::Get, node: 3, key: Some(7) };
         let looked = Happening::Began { kind: OpKind::Lookup, node: 3, key: Some(7) };
         assert!(Subject::Node(3).concerns(&began) && Subject::Key(7).concerns(&began));
+        let struck = Happening::Struck { node: 3, name: "clock_freeze", begins: true };
+        assert!(Subject::Node(3).concerns(&struck) && !Subject::Node(7).concerns(&struck));
         assert!(!Subject::Node(7).concerns(&began) && !Subject::Key(7).concerns(&looked));
     }
 }

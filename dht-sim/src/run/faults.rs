@@ -22,13 +22,19 @@ impl<O: Overlay> Run<'_, O> {
     pub(super) fn begin_fault(&mut self, i: usize) -> Result<(), Invalid> {
         let fault = &self.scenario.faults[i];
         let concerned = self.befall(i, &fault.what)?;
-        let nodes = concerned.len() as u32;
+        self.tell_of(fault.what.name(), true, &concerned);
         self.concerned[i] = concerned;
-        self.tell(Happening::Fault { name: fault.what.name(), begins: true, nodes });
         if let Some(lasts) = fault.lasts {
             self.cue_in(nanos(seconds_of(lasts)), Cue::FaultEnds(i as u32));
         }
         Ok(())
+    }
+
+    fn tell_of(&mut self, name: &'static str, begins: bool, nodes: &[u32]) {
+        self.tell(Happening::Fault { name, begins, nodes: nodes.len() as u32 });
+        for node in nodes {
+            self.tell(Happening::Struck { node: *node, name, begins });
+        }
     }
 
     /// Does it; whom it concerns.
@@ -199,7 +205,7 @@ impl<O: Overlay> Run<'_, O> {
             | What::ClockStep { .. }
             | What::Rebind { .. } => {}
         }
-        self.tell(Happening::Fault { name: what.name(), begins: false, nodes: nodes.len() as u32 });
+        self.tell_of(what.name(), false, &nodes);
         Ok(())
     }
 }

@@ -28,6 +28,15 @@ pub enum Happening {
         /// How many nodes it concerns.
         nodes: u32,
     },
+    /// What has just begun or passed concerns this node.
+    Struck {
+        /// Which.
+        node: u32,
+        /// What.
+        name: &'static str,
+        /// Whether it begins.
+        begins: bool,
+    },
     /// An operation began. Announcing again is told when it ends only.
     Began {
         /// What for.
