@@ -1,6 +1,7 @@
 //! The weather between nodes, as data: how long messages take, which are lost, late, doubled, or never get through.
 
 mod latency;
+mod line;
 mod wire;
 
 pub use latency::{Latency, REGIONS, Region};

@@ -3,6 +3,7 @@
 use super::{
     Links,
     latency::{LONGEST, Latencies},
+    line::Line,
 };
 use crate::{
     clock::nanos,
@@ -18,16 +19,6 @@ pub(crate) enum Carried {
     Twice(u64, u64),
     /// The stream gave up resending.
     Broken(u64),
-}
-
-/// A node's access line.
-#[derive(Clone, Copy, Debug, Default)]
-struct Line {
-    bad: bool,
-    /// When that changes.
-    until: u64,
-    /// When the last bad time ends or has ended.
-    bad_until: u64,
 }
 
 /// Retransmissions of a stream wait at least this long.
@@ -50,7 +41,9 @@ pub(crate) struct Wire {
     /// Share of the ordered pairs that nothing gets through, and the draw.
     one_way: (f64, u64),
     /// Filled while lines have bad times.
-    lines: Vec<Line>,
+    lines: Vec<Option<Line>>,
+    /// When this weather began.
+    since: u64,
     /// When a node's line is free again; filled while bandwidth is limited.
     free: Vec<u64>,
 }
@@ -69,16 +62,18 @@ impl Wire {
             partition: 0,
             one_way: (0.0, 0),
             lines: Vec::new(),
+            since: 0,
             free: Vec::new(),
         }
     }
 
     /// Other weather from now on; who sits where stays.
-    pub(crate) fn set_links(&mut self, links: Links) {
+    pub(crate) fn set_links(&mut self, links: Links, now: u64) {
         self.latencies = Latencies::new(links.latency, self.seed);
         self.jitter = Quantiles::lognormal(links.jitter);
         self.links = links;
         self.lines.clear();
+        self.since = now;
         self.free.clear();
     }
 
@@ -115,8 +110,8 @@ impl Wire {
     }
 
     /// Whether a node's line was bad at some time after this, as far as what was sent over it has told.
-    pub(crate) fn was_bad(&self, node: u32, since: u64) -> bool {
-        self.lines.get(node as usize).is_some_and(|line| line.bad_until > since)
+    pub(crate) fn was_bad(&self, node: u32, since: u64, now: u64) -> bool {
+        self.lines.get(node as usize).and_then(Option::as_ref).is_some_and(|line| line.was_bad(since, now))
     }
 
     /// One way, without jitter.
@@ -132,7 +127,10 @@ impl Wire {
         let latency = self.latencies.between(from, to);
         let mut leaves = now;
         let mut resend = MIN_RESEND.max(latency * 4);
-        while self.loses(leaves, from) || self.loses(leaves, to) || self.dice.chance(self.links.loss) {
+        while self.loses(now, leaves, from)
+            || self.loses(now, leaves, to)
+            || self.dice.chance(self.links.loss)
+        {
             if !self.streams {
                 return Carried::Lost;
             }
@@ -162,27 +160,16 @@ impl Wire {
         ((latency as f64 * jitter) as u64).min(LONGEST).saturating_add(held)
     }
 
-    /// Whether a node's line is bad at that time and loses this packet.
-    fn loses(&mut self, at: u64, node: u32) -> bool {
+    /// Whether a node's line is bad at a time, now or later, and loses this packet.
+    fn loses(&mut self, now: u64, at: u64, node: u32) -> bool {
         let Some(burst) = self.links.burst else { return false };
         let i = node as usize;
         if self.lines.len() <= i {
-            self.lines.resize(i + 1, Line::default());
+            self.lines.resize_with(i + 1, || None);
         }
-        let line = &mut self.lines[i];
-        if line.until == 0 {
-            line.until = at.saturating_add(nanos(self.dice.wait(seconds_of(burst.every)))).max(1);
-        }
-        // A resent packet looks ahead; the line does not change its mind about what it told already.
-        while line.until <= at {
-            line.bad = !line.bad;
-            let mean = if line.bad { burst.lasts } else { burst.every };
-            line.until = line.until.saturating_add(nanos(self.dice.wait(seconds_of(mean))).max(1));
-            if line.bad {
-                line.bad_until = line.until;
-            }
-        }
-        line.bad && self.dice.chance(burst.loss)
+        let seed = hash(self.seed, node.into(), self.since);
+        let line = self.lines[i].get_or_insert_with(|| Line::new(self.since, seed, &burst));
+        line.is_bad(now, at, &burst) && self.dice.chance(burst.loss)
     }
 
     /// When the last byte has left.
@@ -277,8 +264,40 @@ mod tests {
         assert!((0.15..0.23).contains(&share), "two lines, each bad a tenth of the time: {share}");
         assert!(changes < 1000, "{changes}");
         let last = lost.iter().rposition(|lost| *lost).unwrap() as u64 * 100 * MS;
-        assert!((wire.was_bad(1, last) || wire.was_bad(2, last)) && !wire.was_bad(3, 0));
-        assert!(!wire.was_bad(1, u64::MAX) && !wire.was_bad(2, u64::MAX));
+        let now = 200_000 * 100 * MS;
+        assert!((wire.was_bad(1, last, now) || wire.was_bad(2, last, now)) && !wire.was_bad(3, 0, now));
+        assert!(!wire.was_bad(1, now, now) && !wire.was_bad(2, now, now));
+    }
+
+    #[test]
+    fn a_dark_line_is_dark_for_every_packet_of_a_stream() {
+        let burst = Some(Burst { every: 90.0, lasts: 10.0, loss: 1.0 });
+        let links = Links { burst, ..Links::constant(1.0) };
+        let (mut datagrams, mut streams) =
+            (wire(links.clone(), &Manners::datagrams()), wire(links, &Manners::streams()));
+        let mut lost = 0;
+        for now in (0..100_000u64).map(|i| i * 100 * MS) {
+            // Whoever looks ahead does not end it for the others.
+            for to in [2, 2, 3] {
+                let dark = datagrams.carry(now, 1, to, 1, 0) == Carried::Lost;
+                assert_eq!(streams.carry(now, 1, to, 1, 0) != Carried::Once(now + MS), dark, "{now}");
+                assert!(!dark || streams.was_bad(1, now, now) || streams.was_bad(to, now, now));
+                lost += u32::from(dark);
+            }
+        }
+        assert!((45_000..69_000).contains(&lost), "{lost}");
+    }
+
+    #[test]
+    fn other_weather_has_other_bad_times() {
+        let burst = Some(Burst { every: 9.0, lasts: 9.0, loss: 1.0 });
+        let links = Links { burst, ..Links::constant(1.0) };
+        let mut wire = wire(links.clone(), &Manners::datagrams());
+        let mut dark = |since: u64| -> Vec<bool> {
+            wire.set_links(links.clone(), since);
+            (0..100).map(|i| wire.carry(since + i * 1000 * MS, 1, 2, 1, 0) == Carried::Lost).collect()
+        };
+        assert_ne!(dark(0), dark(100_000 * MS));
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl<O: Overlay> World<O> {
             (false, u64::MAX) => self.now,
             (false, before) => before,
         };
-        self.wire.set_links(links);
+        self.wire.set_links(links, self.now);
     }
 
     /// Whether the links were rough at some time after this.
@@ -115,7 +115,7 @@ impl<O: Overlay> World<O> {
 
     /// Whether a node's own line let nothing through at some time after this.
     pub(crate) fn was_dark(&self, node: u32, since: u64) -> bool {
-        self.wire.was_bad(node, since)
+        self.wire.was_bad(node, since, self.now)
     }
 
     /// The node refreshes its table now, and by itself from now on.
