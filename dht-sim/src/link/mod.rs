@@ -27,7 +27,7 @@ pub struct Links {
     pub duplicate: f64,
     /// Messages that are held up.
     pub reorder: Option<Reorder>,
-    /// Bytes per second that a node can send; `None` for no limit.
+    /// Bytes per second that a node can send; `None` for no limit. What is lost counts, what a stream sends again does not.
     pub bandwidth: Option<f64>,
 }
 

@@ -119,13 +119,15 @@ impl Wire {
         self.latencies.between(from, to)
     }
 
-    /// Sends `bytes`; `extra` is added to the way.
+    /// Sends `bytes`; `extra` is added to the way. What is lost takes its turn on the sender's line like all else; what a stream
+    /// sends again does not, since nobody waits for a packet that is not sent yet.
     pub(crate) fn carry(&mut self, now: u64, from: u32, to: u32, bytes: usize, extra: u64) -> Carried {
+        let sent = self.queue(now, from, bytes);
         if self.is_cut(from, to) {
             return Carried::Lost;
         }
         let latency = self.latencies.between(from, to);
-        let mut leaves = now;
+        let mut leaves = sent;
         let mut resend = MIN_RESEND.max(latency * 4);
         while self.loses(now, leaves, from)
             || self.loses(now, leaves, to)
@@ -136,12 +138,11 @@ impl Wire {
             }
             leaves = leaves.saturating_add(resend);
             resend = resend.saturating_mul(2);
-            if leaves - now > self.patience {
-                return Carried::Broken(now.saturating_add(self.patience));
+            if leaves - sent > self.patience {
+                return Carried::Broken(sent.saturating_add(self.patience));
             }
         }
-        let queued = self.queue(leaves, from, bytes);
-        let leaves = queued.saturating_add(extra);
+        let leaves = leaves.saturating_add(extra);
         let first = leaves.saturating_add(self.way(latency));
         if !self.streams && self.dice.chance(self.links.duplicate) {
             return Carried::Twice(first, leaves.saturating_add(self.way(latency)));
@@ -205,6 +206,30 @@ mod tests {
         assert_eq!(slow.carry(0, 1, 2, 100, 0), Carried::Once(100 * MS));
         assert_eq!(slow.carry(0, 1, 3, 100, 0), Carried::Once(200 * MS));
         assert_eq!(slow.carry(0, 2, 3, 100, 0), Carried::Once(100 * MS));
+    }
+
+    #[test]
+    fn what_is_lost_uses_the_line_and_what_is_sent_again_does_not_block_it() {
+        let burst = Some(Burst { every: 9.0, lasts: 3.0, loss: 1.0 });
+        let links = Links { bandwidth: Some(1000.0), burst, ..Links::constant(0.0) }.loss(0.3);
+        for manners in [Manners::datagrams(), Manners::streams()] {
+            let mut wire = wire(links.clone(), &manners);
+            let mut late = 0;
+            // As fast as the line is.
+            for i in 0..1000u64 {
+                match wire.carry(i * 100 * MS, 1, 2, 100, 0) {
+                    Carried::Once(at) => late += u32::from(at > (i + 1) * 100 * MS),
+                    Carried::Broken(_) => late += 1,
+                    Carried::Lost | Carried::Twice(..) => {}
+                }
+                assert_eq!(wire.free[1], (i + 1) * 100 * MS);
+            }
+            assert_eq!(late > 300, manners.streams, "{late}");
+            wire.partition(&[1.0, 1.0], 9);
+            let other = (2..).find(|other| wire.is_cut(1, *other)).unwrap();
+            assert_eq!(wire.carry(0, 1, other, 100, 0), Carried::Lost);
+            assert_eq!(wire.free[1], 1001 * 100 * MS, "the cut is somewhere behind it");
+        }
     }
 
     #[test]
