@@ -26,38 +26,50 @@ impl<O: Overlay> World<O> {
             return;
         }
         let member = &self.members[target as usize];
-        if member.contact.peer != to.peer {
-            // Somebody else lives there, and says so: by the handshake, or by the name in the answer.
-            self.traffic.misdirected += 1;
-            let wait = self.wire.latency(from, target) * 2;
-            return self.fail(from, target, life, id, Failure::WrongPeer, wait);
-        }
-        if self.manners.introduces {
-            let connected = self.members[from as usize].has_met(target);
-            // A connection that the other side keeps carries requests both ways.
-            let unreachable = member.role.nat && !connected && !member.has_met(from);
-            if unreachable || (member.node.is_none() && !connected) {
-                let wait = if member.refuses && !unreachable {
-                    self.wire.latency(from, target) * 2
-                } else {
-                    nanos(self.manners.dial_timeout)
-                };
-                return self.fail(from, target, life, id, Failure::Unreachable, wait);
+        let meant = member.contact.peer == to.peer;
+        self.traffic.misdirected += u64::from(!meant);
+        let shakes = if self.manners.introduces {
+            match self.dial(from, target, meant) {
+                Ok(shakes) => shakes,
+                Err((why, wait)) => {
+                    // Of the one that was meant nothing is known, of who lives there nothing has changed.
+                    let by = if meant { target } else { from };
+                    return self.fail(from, by, life, id, why, wait);
+                }
             }
-            let shakes = if connected {
-                0
-            } else {
-                self.wire.latency(from, target) * 2 * u64::from(self.manners.handshake)
-            };
-            let bytes = self.request_bytes(&request);
-            return self.transmit(bytes, shakes, Packet::Request { from, to: target, life, id, request });
-        }
-        if member.role.nat {
+        } else if member.role.nat {
             self.traffic.lost += 1;
             return;
-        }
+        } else {
+            0
+        };
         let bytes = self.request_bytes(&request);
-        self.transmit(bytes, 0, Packet::Request { from, to: target, life, id, request });
+        self.transmit(bytes, shakes, Packet::Request { from, to: target, life, id, meant, request });
+    }
+
+    /// How long it takes until a connection is there, or why there will be none, and when that is known. Handshakes are no
+    /// messages; `meant` says whether it is the node at that place that is looked for.
+    fn dial(&self, from: u32, to: u32, meant: bool) -> Result<u64, (Failure, u64)> {
+        let (member, round_trip) = (&self.members[to as usize], self.wire.latency(from, to) * 2);
+        if meant && self.members[from as usize].has_met(to) {
+            return Ok(0);
+        }
+        let timeout = (Failure::Unreachable, nanos(self.manners.dial_timeout));
+        // A connection that the other side keeps carries requests both ways.
+        let reachable = !member.role.nat || meant && member.has_met(from);
+        if !reachable {
+            return Err(timeout);
+        }
+        if member.node.is_none() {
+            let refused = member.refuses && self.is_joined(from, to);
+            return Err(if refused { (Failure::Unreachable, round_trip) } else { timeout });
+        }
+        if meant {
+            return Ok(round_trip * u64::from(self.manners.handshake));
+        }
+        // Somebody else lives there, and says so by the handshake.
+        let answers = member.is_up() && !member.silent && self.is_joined(from, to);
+        Err(if answers { (Failure::WrongPeer, round_trip) } else { timeout })
     }
 
     fn request_bytes(&self, request: &Request<O>) -> usize {
@@ -104,15 +116,24 @@ impl<O: Overlay> World<O> {
         self.queue.push(self.now.saturating_add(wait), Event::Packet(handle));
     }
 
-    pub(super) fn on_request(&mut self, from: u32, to: u32, life: u32, id: RequestId, request: Request<O>) {
+    /// A request arrives; `meant` says whether it is for the node that lives there.
+    pub(super) fn on_request(
+        &mut self,
+        (from, to): (u32, u32),
+        life: u32,
+        id: RequestId,
+        meant: bool,
+        request: Request<O>,
+    ) {
         let member = &mut self.members[to as usize];
         if member.silent || member.asleep {
             return;
         }
         let Some(mut node) = member.node.take() else {
             // The connection broke with the process; a host that is still there says so.
-            if self.manners.introduces && member.refuses {
-                self.fail(from, to, life, id, Failure::Reset, 0);
+            if self.manners.introduces && member.refuses && self.is_joined(from, to) {
+                let wait = self.wire.latency(to, from);
+                self.fail(from, to, life, id, Failure::Reset, wait);
             }
             return;
         };
@@ -122,7 +143,10 @@ impl<O: Overlay> World<O> {
         }
         let asker = self.members[from as usize].contact.clone();
         let asker_serves = self.members[from as usize].role.serves;
-        let result = if self.manners.introduces && matches!(request, Request::Ping) {
+        let result = if !meant {
+            // The name in the answer is another.
+            Err(Failure::WrongPeer)
+        } else if self.manners.introduces && matches!(request, Request::Ping) {
             Ok(Response::default())
         } else if self.manners.introduces && !node.is_serving() {
             Err(Failure::Unsupported)
@@ -241,5 +265,137 @@ impl<O: Overlay> World<O> {
         let now = self.clock(me);
         let other = &self.members[other as usize];
         node.on_peer(now, other.contact.clone(), other.role.serves);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dht_core::Contact;
+
+    use super::*;
+    use crate::{
+        link::Links,
+        network::{IpfsNetwork, MainlineNetwork, Network},
+        world::{Role, Settings},
+    };
+
+    const ROUND_TRIP: u64 = 40_000_000;
+    const TIMEOUT: u64 = 10_000_000_000;
+
+    fn world<O: Overlay>(network: impl Network<O> + 'static) -> World<O> {
+        let settings = Settings { links: Links::constant(20.0), ..Settings::default() };
+        let mut world = World::new(Arc::new(network), settings);
+        for i in 0..3 {
+            world.place(Role { serves: true, nat: false });
+            world.start_node(i).unwrap();
+        }
+        world
+    }
+
+    /// How the first node is told that a request failed, and after what time.
+    fn asked<O: Overlay>(world: &mut World<O>, to: &Contact<O>) -> Option<(Failure, u64)> {
+        let begun = world.now;
+        world.send(0, RequestId(77), to, Request::Ping);
+        while let Some((at, event)) = world.queue.pop_until(begun + 2 * TIMEOUT) {
+            world.now = at;
+            let Event::Packet(handle) = event else { continue };
+            match world.packets.take(handle) {
+                Packet::Request { from, to, life, id, meant, request } => {
+                    world.on_request((from, to), life, id, meant, request);
+                }
+                Packet::Answer { result, .. } => return result.err().map(|why| (why, at - begun)),
+            }
+        }
+        None
+    }
+
+    /// The second node, in all states in which it does not answer, the last of which is across a cut.
+    fn states<O: Overlay>() -> [fn(&mut World<O>); 6] {
+        [
+            |world| world.silence(1, true),
+            |world| world.put_to_sleep(1),
+            |world| world.stop_node(1, false),
+            |world| world.hide(1),
+            |world| world.cut_one_way(1.0),
+            |world| world.partition(&vec![1.0; 1000]),
+        ]
+    }
+
+    #[test]
+    fn who_is_somebody_else_says_so_if_it_can_say_anything() {
+        let place =
+            |world: &World<_>| Contact::new(world.network.contact(9).peer, world.network.contact(1).addr);
+        let mut up = world(IpfsNetwork::new().unwrap());
+        let other = place(&up);
+        assert_eq!(asked(&mut up, &other), Some((Failure::WrongPeer, ROUND_TRIP)));
+        assert_eq!((up.traffic.misdirected, up.traffic.messages), (1, 0), "handshakes are no messages");
+        for state in states() {
+            let mut world = world(IpfsNetwork::new().unwrap());
+            state(&mut world);
+            assert_eq!(asked(&mut world, &other), Some((Failure::Unreachable, TIMEOUT)));
+        }
+    }
+
+    #[test]
+    fn a_datagram_for_somebody_else_is_a_message_and_so_is_its_answer() {
+        let mut up = world(MainlineNetwork::default());
+        // Whom a server asks looks for it in turn.
+        up.members[0].role.serves = false;
+        let other = Contact::new(up.network.contact(9).peer, up.network.contact(1).addr);
+        assert_eq!(asked(&mut up, &other), Some((Failure::WrongPeer, ROUND_TRIP)));
+        assert_eq!((up.traffic.misdirected, up.traffic.messages, up.traffic.lost), (1, 2, 0));
+        for state in states() {
+            let mut world = world(MainlineNetwork::default());
+            state(&mut world);
+            assert_eq!(asked(&mut world, &other), None);
+            assert_eq!(world.traffic.misdirected, 1);
+        }
+    }
+
+    #[test]
+    fn refusals_do_not_cross_a_cut() {
+        for connected in [false, true] {
+            for cut in [false, true] {
+                let mut world = world(IpfsNetwork::new().unwrap());
+                let other = world.network.contact(1);
+                world.stop_node(1, true);
+                if connected {
+                    world.members[0].meet(1);
+                }
+                if cut && !connected {
+                    world.cut_one_way(1.0);
+                } else if cut {
+                    // Requests arrive and nothing comes back.
+                    let draw = (0..).find(|draw| {
+                        world.wire.cut_one_way(0.5, *draw);
+                        world.is_cut(1, 0) && !world.is_cut(0, 1)
+                    });
+                    assert!(draw.is_some());
+                }
+                let told = match (connected, cut) {
+                    (false, false) => Some((Failure::Unreachable, ROUND_TRIP)),
+                    (false, true) => Some((Failure::Unreachable, TIMEOUT)),
+                    (true, false) => Some((Failure::Reset, ROUND_TRIP)),
+                    (true, true) => None,
+                };
+                assert_eq!(asked(&mut world, &other), told, "{connected} {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn farewells_do_not_cross_a_cut() {
+        for cut in [false, true] {
+            let mut world = world(IpfsNetwork::new().unwrap());
+            world.members[0].meet(1);
+            world.members[1].meet(0);
+            if cut {
+                world.cut_one_way(1.0);
+            }
+            world.stop_node(1, true);
+            assert_eq!(world.members[0].has_met(1), cut);
+        }
     }
 }

@@ -113,6 +113,11 @@ impl<O: Overlay> World<O> {
         self.wire.is_cut(from, to)
     }
 
+    /// Whether packets get through both ways: what a connection needs to be made, used, refused or closed.
+    pub(crate) fn is_joined(&self, one: u32, other: u32) -> bool {
+        !self.is_cut(one, other) && !self.is_cut(other, one)
+    }
+
     /// Whether a node's own line let nothing through at some time after this.
     pub(crate) fn was_dark(&self, node: u32, since: u64) -> bool {
         self.wire.was_bad(node, since, self.now)

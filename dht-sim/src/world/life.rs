@@ -101,6 +101,10 @@ impl<O: Overlay> World<O> {
             return;
         }
         for peer in peers {
+            // Beyond a cut nobody hears it.
+            if !self.is_joined(i, peer) {
+                continue;
+            }
             let other = &mut self.members[peer as usize];
             if !other.asleep
                 && other.part(i)

@@ -231,10 +231,10 @@ impl<O: Overlay> World<O> {
         self.now = at;
         match event {
             Event::Packet(handle) => match self.packets.take(handle) {
-                Packet::Request { from, to, life, id, request } => {
+                Packet::Request { from, to, life, id, meant, request } => {
                     self.events += 1;
                     self.note(1, u64::from(from) << 32 | u64::from(to), id.0);
-                    self.on_request(from, to, life, id, request);
+                    self.on_request((from, to), life, id, meant, request);
                 }
                 Packet::Answer { from, to, life, id, result } => {
                     self.events += 1;

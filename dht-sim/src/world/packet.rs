@@ -3,10 +3,11 @@
 use derive_where::derive_where;
 use dht_core::{Failure, Overlay, Request, RequestId, Response};
 
-/// A message. `life` is the asker's, so that an answer does not reach a process that was started since.
+/// A message. `life` is the asker's, so that an answer does not reach a process that was started since; `meant` says whether
+/// the request is for the node that lives there.
 #[derive_where(Clone)]
 pub(crate) enum Packet<O: Overlay> {
-    Request { from: u32, to: u32, life: u32, id: RequestId, request: Request<O> },
+    Request { from: u32, to: u32, life: u32, id: RequestId, meant: bool, request: Request<O> },
     Answer { from: u32, to: u32, life: u32, id: RequestId, result: Result<Response<O>, Failure> },
 }
 

@@ -35,7 +35,7 @@ impl<O: Overlay> World<O> {
         again
     }
 
-    /// The node becomes a client, and tells whoever it is connected to, as identify does when a protocol is withdrawn.
+    /// The node becomes a client, and tells whoever it is connected to and can reach, as identify does when a protocol is withdrawn.
     fn withdraw(&mut self, i: u32) {
         let member = &mut self.members[i as usize];
         member.role.serves = false;
@@ -46,7 +46,7 @@ impl<O: Overlay> World<O> {
         for peer in 0..self.len() {
             let other = &self.members[peer as usize];
             let connected = other.has_met(i) || self.members[i as usize].has_met(peer);
-            if peer == i || !connected || !other.is_up() || self.is_cut(i, peer) {
+            if peer == i || !connected || !other.is_up() || !self.is_joined(i, peer) {
                 continue;
             }
             let now = self.clock(peer);
