@@ -30,6 +30,7 @@ impl<O: Overlay> World<O> {
     /// Changes a clock, and wakes the node when its deadline now is.
     fn change_clock(&mut self, i: u32, change: impl FnOnce(&mut Clock, u64)) {
         let now = self.now;
+        self.count_sleep(i);
         let member = &mut self.members[i as usize];
         change(member.extra().clock.get_or_insert_with(|| Clock::at(now)), now);
         if !member.asleep
@@ -37,6 +38,20 @@ impl<O: Overlay> World<O> {
         {
             self.settle(i, node);
         }
+    }
+
+    /// Of a machine that sleeps, takes what it has slept so far from its monotonic clock: whatever changes the clock begins
+    /// from there.
+    fn count_sleep(&mut self, i: u32) {
+        let now = self.now;
+        let member = &mut self.members[i as usize];
+        if !member.asleep {
+            return;
+        }
+        let extra = member.extra();
+        let since = std::mem::replace(&mut extra.asleep_since, now);
+        // It was right until then, and only what it shows since then is not.
+        extra.clock.get_or_insert_with(|| Clock::at(since)).slept(since, now);
     }
 
     /// The machine falls asleep: nothing runs, messages are lost, the monotonic clock stands still.
@@ -48,16 +63,21 @@ impl<O: Overlay> World<O> {
     }
 
     pub(crate) fn wake_up(&mut self, i: u32) {
-        let member = &mut self.members[i as usize];
-        if !std::mem::replace(&mut member.asleep, false) {
-            return;
+        if self.end_sleep(i)
+            && let Some(node) = self.members[i as usize].node.take()
+        {
+            self.settle(i, node);
         }
-        let extra = member.extra();
-        let since = extra.asleep_since;
-        // It was right until then, and only what it shows since then is not.
-        extra.clock.get_or_insert_with(|| Clock::at(since));
-        self.change_clock(i, |clock, now| clock.slept(since, now));
-        self.rouse(i);
+    }
+
+    /// The machine sleeps no longer, whatever becomes of the process; whether it did.
+    pub(super) fn end_sleep(&mut self, i: u32) -> bool {
+        self.count_sleep(i);
+        let slept = std::mem::replace(&mut self.members[i as usize].asleep, false);
+        if slept {
+            self.rouse(i);
+        }
+        slept
     }
 
     pub(crate) fn fail_store(&mut self, i: u32, share: f64) {
@@ -160,5 +180,27 @@ mod tests {
         world.wake_up(node);
         let now = world.clock(node);
         assert_eq!((now.mono, now.wall), (right(10 * SECOND).mono, right(30 * SECOND).wall));
+    }
+    #[test]
+    fn a_clock_that_changes_during_sleep_does_not_run_meanwhile() {
+        let changes: [fn(&mut World<_>); 3] = [
+            |world| world.drift_clock(0, 0),
+            |world| world.freeze_clock(0, false),
+            |world| world.step_clock(0, 100.0),
+        ];
+        for change in changes {
+            let mut world = World::new(Arc::new(CompactNetwork::default()), Settings::default());
+            let node = world.place(Role { serves: true, nat: false });
+            world.start_node(node).unwrap();
+            let mut play = |until: u64, then: &dyn Fn(&mut World<_>)| {
+                while world.step(until * SECOND) != Step::Nothing {}
+                then(&mut world);
+                world.clock(node).mono.0.as_secs_f64()
+            };
+            play(100, &|world| world.drift_clock(node, 100_000));
+            assert_eq!(play(200, &|world| world.put_to_sleep(node)), 210.0);
+            play(1100, &change);
+            assert_eq!(play(2200, &|world| world.wake_up(node)), 210.0);
+        }
     }
 }
