@@ -59,8 +59,10 @@ impl<O: Overlay> Run<'_, O> {
         self.world.join(node, op, &doors);
     }
 
+    /// Ends a process that runs, awake or asleep.
     pub(super) fn stop(&mut self, node: u32, farewell: bool) {
-        if self.world.is_up(node) {
+        if self.world.runs(node) {
+            let farewell = farewell && self.world.is_up(node);
             self.world.stop_node(node, farewell);
             self.history.stopped(self.world.now(), node);
             self.tell(Happening::Down { node, farewell });
@@ -102,6 +104,11 @@ impl<O: Overlay> Run<'_, O> {
 
     pub(super) fn come(&mut self, node: u32) -> Result<(), Invalid> {
         if self.world.runs(node) {
+            return Ok(());
+        }
+        if let Some(fault) = self.keeps_away.filter(|_| self.publishing.contains(&node)) {
+            // With the others.
+            self.concerned[fault].push(node);
             return Ok(());
         }
         self.start(node)?;

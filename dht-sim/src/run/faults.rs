@@ -10,10 +10,10 @@ use crate::{
 };
 
 impl<O: Overlay> Run<'_, O> {
-    /// A share of those that are up, at random. The doors are spared.
+    /// A share of those that are up, at random. The doors are spared, and attackers live by their own plan.
     fn some(&mut self, share: f64) -> Vec<u32> {
         let mut up = self.world.up();
-        up.retain(|node| *node >= DOORS);
+        up.retain(|node| *node >= DOORS && !self.world.is_attacker(*node));
         let count = (up.len() as f64 * share).round() as usize;
         self.choices.keep(count, &mut up);
         up
@@ -51,6 +51,7 @@ impl<O: Overlay> Run<'_, O> {
             What::OneWay { share } => self.world.cut_one_way(share),
             What::Weather { ref links } => self.world.set_links(links.clone()),
             What::Crowd { share, over } => self.crowd(share, over),
+            What::PublishersAway => self.keeps_away = Some(i),
             _ => {}
         }
         let nodes = self.choose(what);
@@ -84,7 +85,7 @@ impl<O: Overlay> Run<'_, O> {
                 (0..DOORS.min(self.world.len())).filter(|door| self.world.is_up(*door)).collect()
             }
             What::PublishersAway => {
-                self.publishers.iter().copied().filter(|node| self.world.is_up(*node)).collect()
+                self.publishers.iter().copied().filter(|node| self.world.runs(*node)).collect()
             }
             What::LyingDoors { share } => {
                 let doors = DOORS.min(self.world.len());
@@ -180,6 +181,9 @@ impl<O: Overlay> Run<'_, O> {
             What::OneWay { .. } => self.world.cut_one_way(0.0),
             What::Weather { .. } => self.world.set_links(self.ordinary.clone()),
             What::BootstrapDown | What::PublishersAway => {
+                if *what == What::PublishersAway {
+                    self.keeps_away = None;
+                }
                 nodes.iter().try_for_each(|node| self.come(*node))?;
             }
             What::LyingDoors { .. } | What::Misbehave { .. } => {

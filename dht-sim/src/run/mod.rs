@@ -114,6 +114,8 @@ struct Run<'a, O: Overlay> {
     lookups: u32,
     samples: Vec<Sample>,
     partitioned: bool,
+    /// The fault that keeps publishers away, while one does.
+    keeps_away: Option<usize>,
     ordinary: crate::link::Links,
     spans: Vec<judge::Span>,
     /// Violations that the watch was told.

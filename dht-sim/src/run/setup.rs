@@ -60,6 +60,7 @@ impl<'a, O: Overlay> Run<'a, O> {
             lookups: 0,
             samples: Vec::new(),
             partitioned: false,
+            keeps_away: None,
             ordinary: scenario.links.clone(),
             spans: Vec::new(),
             told: 0,

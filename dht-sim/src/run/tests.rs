@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Churn, CompactNetwork, Engine, Happening, Links, OverlayKind, Population, Scenario, Watching, What,
-    Workload, run::Run,
+    Churn, CompactNetwork, Conduct, Engine, Happening, Links, OpKind, OverlayKind, Point, Population,
+    Scenario, Watching, What, Workload, run::Run, world::Op,
 };
 
 /// A network that does nothing by itself.
@@ -69,6 +69,67 @@ fn who_left_for_ever_does_not_return_with_the_others() {
         What::PublishersAway,
     );
     assert_eq!(scenario.run().unwrap().total.state.up, 4);
+}
+
+#[test]
+fn whoever_publishes_is_away_asleep_or_not_and_does_not_come_back_before_the_others() {
+    for (before, back) in [
+        (What::Sleep { share: 1.0 }, true),
+        (What::Crash { share: 1.0, restart_after: 250.0 }, true),
+        (What::Crash { share: 1.0, restart_after: 1000.0 }, false),
+    ] {
+        let mut scenario = quiet(40).duration(1000.0).passing(200.0, 200.0, What::PublishersAway);
+        scenario = match before {
+            What::Sleep { .. } => scenario.passing(10.0, 300.0, before),
+            _ => scenario.fault(10.0, before),
+        };
+        let mut watch = ();
+        let mut run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+        run.gather().unwrap();
+        run.schedule();
+        run.play(run.at(9.99)).unwrap();
+        // Who sleeps through its deadlines has missed none, whatever becomes of its process.
+        let publishers = run.publishers.clone();
+        for node in &publishers {
+            let op = Op { kind: OpKind::Lookup, key: 0, version: 0, started: run.world.now() };
+            run.world.look_up(*node, op, Point(1));
+        }
+        for (at, up) in [(199.0, None), (201.0, Some(false)), (399.0, Some(false)), (401.0, Some(back))] {
+            run.play(run.at(at)).unwrap();
+            assert!(publishers.iter().all(|node| up.is_none_or(|up| run.world.is_up(*node) == up)), "{at}");
+        }
+        assert_eq!(run.world.violations, []);
+    }
+}
+
+#[test]
+fn attackers_are_gone_when_their_attack_is_over_whatever_befalls_the_network() {
+    let conduct = Conduct::Collude;
+    let workload = Workload { values: 2, publish_over: 1.0, ..Workload::default() };
+    for attack in [
+        What::Sybils { each: 20, keys: 2, conduct },
+        What::Eclipse { per_bucket: 4, conduct, restart_after: None },
+    ] {
+        for crashes in [false, true] {
+            let mut scenario =
+                quiet(40).workload(workload).duration(500.0).passing(100.0, 200.0, attack.clone());
+            scenario = match crashes {
+                true => scenario.fault(200.0, What::Crash { share: 1.0, restart_after: 150.0 }),
+                false => scenario.passing(200.0, 200.0, What::Sleep { share: 1.0 }),
+            };
+            let mut watch = ();
+            let mut run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+            run.gather().unwrap();
+            run.schedule();
+            for (at, there) in [(250.0, true), (301.0, false), (490.0, false)] {
+                run.play(run.at(at)).unwrap();
+                let attackers = (40..run.world.len()).filter(|node| run.world.runs(*node)).count();
+                assert_eq!(attackers == run.world.len() as usize - 40, there, "{attackers} at {at}");
+                assert!(there || attackers == 0, "{attackers} at {at}");
+            }
+            assert_eq!(run.world.up().len(), 40);
+        }
+    }
 }
 
 /// When each node came and went after a time.

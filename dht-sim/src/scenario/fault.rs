@@ -34,7 +34,7 @@ pub enum Conduct {
     Stumble,
 }
 
-/// What befalls it. Whom it concerns is drawn by the seed; `share` is of the nodes that are up.
+/// What befalls it. Whom it concerns is drawn by the seed; `share` is of the nodes that are up and did not come to attack.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -141,8 +141,8 @@ pub enum What {
         /// Of the nodes behind a NAT.
         share: f64,
     },
-    /// Those who publish go, and come back when it passes. With what their stores held if these are
-    /// [`durable`](crate::Stores::durable); otherwise they have forgotten what they published.
+    /// Those who publish go, and come back when it passes, as does who would have come back meanwhile. With what their stores
+    /// held if these are [`durable`](crate::Stores::durable); otherwise they have forgotten what they published.
     PublishersAway,
     /// Nodes take requests and do not answer. Passes.
     Silence {

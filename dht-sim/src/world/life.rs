@@ -65,12 +65,12 @@ impl<O: Overlay> World<O> {
 
     /// Ends a node's process: with a farewell, or without a word.
     pub(crate) fn stop_node(&mut self, i: u32, farewell: bool) {
+        self.end_sleep(i);
         let announcing: Vec<Op> = self.announcing(i).collect();
         let member = &mut self.members[i as usize];
         let Some(node) = member.node.take() else { return };
         member.life += 1;
         member.refuses = farewell;
-        member.asleep = false;
         (member.due, member.armed) = (u64::MAX, u64::MAX);
         let life = member.life - 1;
         if self.stores.durable {
