@@ -39,7 +39,11 @@ impl<O: Overlay> World<O> {
             }
             self.restore_announcements(i, now);
         }
-        self.members[i as usize].refuses = false;
+        let member = &mut self.members[i as usize];
+        member.refuses = false;
+        if let Some(extra) = &mut member.extra {
+            extra.failed_dials = 0;
+        }
         self.settle(i, node);
         Ok(())
     }

@@ -61,7 +61,7 @@ pub(crate) struct Extra<O: Overlay> {
     /// The share of store calls that fail.
     pub(crate) store_fails: f64,
     pub(crate) store_full: bool,
-    /// Dial-backs that failed since the last proof.
+    /// Dial-backs of this process that failed since the last proof.
     pub(crate) failed_dials: u8,
 }
 

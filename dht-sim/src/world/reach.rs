@@ -57,3 +57,26 @@ impl<O: Overlay> World<O> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        network::IpfsNetwork,
+        world::{Role, Settings},
+    };
+
+    #[test]
+    fn a_process_knows_nothing_of_the_failures_of_the_one_before() {
+        let mut world = World::new(Arc::new(IpfsNetwork::new().unwrap()), Settings::default());
+        let node = world.place(Role { serves: true, nat: true });
+        world.start_node(node).unwrap();
+        assert!(world.dial_back(node));
+        world.stop_node(node, false);
+        world.start_node(node).unwrap();
+        assert!(world.dial_back(node) && world.role(node).serves);
+        assert!(!world.dial_back(node) && !world.role(node).serves);
+    }
+}
