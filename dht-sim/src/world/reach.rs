@@ -79,4 +79,27 @@ mod tests {
         assert!(world.dial_back(node) && world.role(node).serves);
         assert!(!world.dial_back(node) && !world.role(node).serves);
     }
+
+    #[test]
+    fn who_is_connected_is_told_unless_packets_get_through_one_way_only() {
+        for cut in [false, true] {
+            let mut world = World::new(Arc::new(IpfsNetwork::new().unwrap()), Settings::default());
+            for i in 0..2 {
+                world.place(Role { serves: true, nat: i == 0 });
+                world.start_node(i).unwrap();
+            }
+            world.acquaint(1, &[0]);
+            world.members[1].meet(0);
+            if cut {
+                let draw = (0..).find(|draw| {
+                    world.wire.cut_one_way(0.5, *draw);
+                    world.is_cut(1, 0) && !world.is_cut(0, 1)
+                });
+                assert!(draw.is_some());
+            }
+            assert!(world.dial_back(0) && !world.dial_back(0));
+            let table = world.members[1].node.as_ref().unwrap().routing();
+            assert_eq!(table.is_empty(), !cut);
+        }
+    }
 }
