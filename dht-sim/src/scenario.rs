@@ -102,7 +102,7 @@ pub struct Population {
     pub falsely_public: f64,
     /// Seconds for which a proof that a node can be dialled is good, or the belief of who just started: then its host has it
     /// dialled, and again half of that later. Who fails twice is a client from then on, and tells its peers. 0, the default:
-    /// nobody looks. The shipped host has 1800.
+    /// nobody looks, and the only choice without falsely public nodes and a firewall. The shipped host has 1800.
     pub recheck: f64,
     /// Servers that take requests and never answer.
     pub silent: f64,

@@ -23,7 +23,7 @@ pub struct Links {
     pub loss: f64,
     /// Times in which a node's access line is bad (Gilbert-Elliott).
     pub burst: Option<Burst>,
-    /// Datagrams that arrive twice.
+    /// Datagrams that arrive twice; 0 where messages travel in streams.
     pub duplicate: f64,
     /// Messages that are held up.
     pub reorder: Option<Reorder>,

@@ -25,7 +25,8 @@ pub enum Conduct {
     /// It names those that collude with it, the nearest of them, and says to keep what it is given.
     Collude,
     /// As `Collude`, and what it is asked for it answers with something that is believed and no good: under an attacked key
-    /// with memberships of its accomplices, or with the version of a value that it knew first.
+    /// with memberships of its accomplices, or with the version of a value that it knew first. Only `Sybils` lay bait: without
+    /// some that do, other faults must not have this conduct.
     Bait,
     /// It names itself twenty times, or peers that are farther from the target than it is, or names that nobody has at the
     /// address of one node that has nothing to do with it.
@@ -124,7 +125,7 @@ pub enum What {
         /// Under so many memberships, drawn by the seed. Several such faults have the same ones.
         keys: u32,
         /// From so few network groups (the /16 of an IPv4 address), none of which is that of somebody who truly publishes
-        /// there; `None`: from anywhere.
+        /// there; `None`: from anywhere, the only choice where memberships tell no group, as on the compact overlay.
         #[cfg_attr(feature = "serde", serde(default))]
         networks: Option<u32>,
         /// Spread over so many seconds.
@@ -136,7 +137,7 @@ pub enum What {
         /// How many.
         share: f64,
     },
-    /// NATs forget: nodes behind one lose all their connections, and are not told.
+    /// NATs forget: nodes behind one lose all their connections, and are not told. Only where the network has connections.
     Rebind {
         /// Of the nodes behind a NAT.
         share: f64,

@@ -5,6 +5,7 @@
 
 mod faults;
 mod links;
+mod network;
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use dht_core::{InvalidConfig, Overlay};
 use thiserror::Error;
 
 use super::{Check, Measure, OverlayKind, Scenario, Start, What};
-use crate::network::{CompactNetwork, Engine, IpfsNetwork, MainlineNetwork, Network};
+use crate::network::{CompactNetwork, IpfsNetwork, MainlineNetwork, Network};
 
 /// Faults, phases and checks that a scenario may have of each.
 const MANY: usize = 1000;
@@ -73,7 +74,8 @@ impl Scenario {
         self.validate_faults()?;
         self.validate_phases()?;
         self.checks.iter().try_for_each(|check| self.validate_check(check))?;
-        validate_engine(&self.engine, network)
+        network::validate_engine(&self.engine, network)?;
+        self.validate_nature(network)
     }
 
     /// Seconds from the first node to the end.
@@ -110,6 +112,11 @@ impl Scenario {
         let late = people.slow == 0.0 || people.slow_by > 0.0;
         require(late, "population.slow_by", "above 0 where nodes are `slow`")?;
         span("population.recheck", people.recheck)?;
+        // Clients know what they are.
+        let mistaken = people.falsely_public > 0.0
+            || self.faults.iter().any(|fault| matches!(fault.what, What::Firewall { .. }));
+        let looked_at = people.recheck == 0.0 || mistaken;
+        require(looked_at, "population.recheck", "0 without `falsely_public` nodes and `firewall`")?;
         let stores = &self.stores;
         span("stores.sync_interval", stores.sync_interval)?;
         let synced = stores.durable || stores.sync_interval == 0.0;
@@ -193,31 +200,6 @@ impl Scenario {
         let recalls = check.measure != Measure::Recall || self.workload.recall;
         require(recalls, "checks.measure", "no recall unless `workload.recall`")
     }
-}
-
-/// Whether nodes of a network can be made with these options.
-fn validate_engine<O: Overlay>(engine: &Engine, network: &dyn Network<O>) -> Result<(), Invalid> {
-    let from_one = |field, seconds: Option<f64>| {
-        require(seconds.is_none_or(|x| (1.0..=1e9).contains(&x)), field, "from 1 to 1e9 seconds")
-    };
-    from_one("engine.republish_interval", engine.republish_interval)?;
-    from_one("engine.sweep_interval", engine.sweep_interval)?;
-    let refreshes = engine.refresh_interval.is_none_or(|x| x == 0.0 || (1.0..=1e9).contains(&x));
-    require(refreshes, "engine.refresh_interval", "0 for never, or from 1 to 1e9 seconds")?;
-    let patient = engine.request_timeout.is_none_or(|x| (0.001..=1e9).contains(&x));
-    require(patient, "engine.request_timeout", "from 0.001 to 1e9 seconds")?;
-    require(engine.alpha.is_none_or(|alpha| alpha <= 1000), "engine.alpha", "at most 1,000")?;
-    let known = engine.known_peers.is_none_or(|peers| peers <= 1 << 24);
-    require(known, "engine.known_peers", "at most 2^24")?;
-    let parts = network.parts(0, engine, 0);
-    parts.routing.validate()?;
-    parts.queries.validate()?;
-    parts.config.validate()?;
-    // Where it is not said they give way to what is.
-    let beta = engine.beta.is_none_or(|beta| beta == parts.queries.beta);
-    require(beta, "engine.beta", "at most k")?;
-    let table = engine.max_table.is_none_or(|peers| peers == parts.routing.max_size);
-    require(table, "engine.max_table", "at least k")
 }
 
 fn require(ok: bool, field: &str, rule: &'static str) -> Result<(), Invalid> {

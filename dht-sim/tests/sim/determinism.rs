@@ -5,7 +5,8 @@ use dht_sim::{Links, OverlayKind, Population, Scenario, What};
 use crate::{busy, churning};
 
 fn eventful(overlay: OverlayKind, seed: u64) -> Scenario {
-    let links = Links { loss: 0.02, duplicate: 0.05, ..Links::default() };
+    let duplicate = if overlay == OverlayKind::Ipfs { 0.0 } else { 0.05 };
+    let links = Links { loss: 0.02, duplicate, ..Links::default() };
     churning(busy(overlay, 30), 200.0)
         .seed(seed)
         .links(links)

@@ -6,6 +6,7 @@ mod determinism;
 mod faults;
 #[cfg(feature = "serde")]
 mod files;
+mod networks;
 mod policy;
 mod refused;
 mod weather;

@@ -1,8 +1,8 @@
 //! What a scenario says is run as it says, or refused by `validate`: no number makes a run panic, hang, or do nothing.
 
 use dht_sim::{
-    Burst, Check, Churn, Conduct, Engine, Fault, Latency, Links, Measure, OpKind, OverlayKind, Reorder,
-    Scenario, Start, Stores, What,
+    Burst, Check, Churn, Conduct, Engine, Fault, Latency, Links, Measure, OpKind, OverlayKind, Population,
+    Reorder, Scenario, Start, Stores, What,
 };
 use proptest::prelude::*;
 
@@ -46,7 +46,7 @@ fn what_cannot_be_run_as_it_says_is_refused_by_name() {
         (fault("1", "sybils = { each = 1, keys = 1, conduct = \"bait\" }"), "`faults.sybils.keys`"),
         (fault("1", "spam = { ids = 1, keys = 1, over = 1 }"), "`faults.spam.keys`"),
         (
-            "nodes = 5\n[[faults]]\nat = 1\nwhat.eclipse = { per_bucket = 1, conduct = \"bait\" }".into(),
+            "nodes = 5\n[[faults]]\nat = 1\nwhat.eclipse = { per_bucket = 1, conduct = \"collude\" }".into(),
             "`nodes`",
         ),
         (
@@ -99,6 +99,33 @@ fn what_cannot_be_run_as_it_says_is_refused_by_name() {
         assert!(error.contains(says), "{text}: {error}");
         assert_eq!(scenario.run().unwrap_err().to_string(), error);
     }
+}
+
+#[test]
+fn bait_that_nobody_lays_is_refused() {
+    let misbehave = What::Misbehave { share: 0.1, conduct: Conduct::Bait };
+    let eclipse = What::Eclipse { per_bucket: 1, conduct: Conduct::Bait, restart_after: None };
+    for (what, field) in [(misbehave, "`faults.misbehave.conduct`"), (eclipse, "`faults.eclipse.conduct`")] {
+        let alone = busy(OverlayKind::Compact, 60).fault(1.0, what);
+        let error = alone.validate().unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+        let sybils = |conduct| What::Sybils { each: 1, keys: 1, conduct };
+        alone.clone().fault(1.0, sybils(Conduct::Collude)).validate().unwrap_err();
+        alone.fault(1.0, sybils(Conduct::Bait)).validate().unwrap();
+    }
+}
+
+#[test]
+fn hosts_look_only_where_one_could_be_wrong() {
+    let looking = |people: Population| {
+        busy(OverlayKind::Compact, 60).population(Population { recheck: 100.0, ..people })
+    };
+    // Clients serve nobody, and no host looks whether they can be dialled.
+    let clients = looking(Population { clients: 0.5, ..Population::default() });
+    let error = clients.validate().unwrap_err().to_string();
+    assert!(error.contains("`population.recheck`"), "{error}");
+    clients.fault(1.0, What::Firewall { share: 0.1 }).validate().unwrap();
+    looking(Population { falsely_public: 0.1, ..Population::default() }).validate().unwrap();
 }
 
 #[test]
@@ -226,7 +253,15 @@ const FIELDS: &[Field] = &[
         s.faults.push(Fault {
             at: 1.0,
             lasts: None,
-            what: What::Spam { ids: 2, keys: x as u32, networks: Some(x as u32), over: x },
+            what: What::Spam { ids: 2, keys: x as u32, networks: None, over: x },
+        });
+    }),
+    ("faults.spam.networks", |s, x| {
+        s.overlay = OverlayKind::Mainline;
+        s.faults.push(Fault {
+            at: 1.0,
+            lasts: None,
+            what: What::Spam { ids: 2, keys: 1, networks: Some(x as u32), over: 1.0 },
         });
     }),
     ("faults.eclipse", |s, x| {

@@ -5,7 +5,7 @@ use crate::{
     clock::nanos,
     network::seconds_of,
     run::DOORS,
-    scenario::{Scenario, What},
+    scenario::{Conduct, Scenario, What},
 };
 
 impl Scenario {
@@ -73,10 +73,12 @@ impl Scenario {
             What::Spam { keys, .. } => {
                 require(*keys <= work.providers, &field("keys"), "at most `workload.providers`")
             }
-            What::Eclipse { .. } => {
+            What::Eclipse { conduct, .. } => {
                 let able = self.nodes > DOORS + 1;
-                require(able, "nodes", "at least 6 for an eclipse: doors and publishers are spared")
+                require(able, "nodes", "at least 6 for an eclipse: doors and publishers are spared")?;
+                self.validate_conduct(*conduct, field)
             }
+            What::Misbehave { conduct, .. } => self.validate_conduct(*conduct, field),
             What::LyingDoors { share } => {
                 let some = *share == 0.0 || (f64::from(DOORS) * share).round() > 0.0;
                 require(some, &field("share"), "0, or from 0.125: there are four")
@@ -98,6 +100,13 @@ impl Scenario {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Bait is laid around the keys that Sybils besiege, and nowhere else.
+    fn validate_conduct(&self, conduct: Conduct, field: &dyn Fn(&str) -> String) -> Result<(), Invalid> {
+        let lays = |what: &What| matches!(what, What::Sybils { conduct: Conduct::Bait, .. });
+        let baited = conduct != Conduct::Bait || self.faults.iter().any(|fault| lays(&fault.what));
+        require(baited, &field("conduct"), "`collude`: only `sybils` lay bait, and there are none that do")
     }
 
     /// What passes undoes what it did; of two of one kind the first end would undo both.
