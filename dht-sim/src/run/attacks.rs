@@ -164,13 +164,13 @@ impl<O: Overlay> Run<'_, O> {
     }
 
     /// Clients come that will announce themselves under keys.
-    pub(super) fn spam(&mut self, what: &What) -> Result<Vec<u32>, Invalid> {
-        let What::Spam { ids, networks, over, .. } = *what else { return Ok(Vec::new()) };
+    pub(super) fn spam(&mut self, fault: usize, what: &What) -> Result<Vec<u32>, Invalid> {
+        let What::Spam { ids, keys, networks, over } = *what else { return Ok(Vec::new()) };
         let network = self.world.network().clone();
         let item = |number| network.item(Content::Provider, 0, number, 1, dht_core::Now::default());
-        let keys = self.attacked(Content::Provider, u32::MAX);
+        let aims = self.attacked(Content::Provider, keys);
         let publishers: Vec<u32> =
-            keys.iter().map(|key| self.history.stories[*key as usize].publisher).collect();
+            aims.iter().map(|key| self.history.stories[*key as usize].publisher).collect();
         let networks = networks.map(|networks| networks as usize);
         let numbers = self.world.grind_in_networks(ids as usize, networks, &publishers, item);
         let mut honest = self.world.up();
@@ -182,15 +182,16 @@ impl<O: Overlay> Run<'_, O> {
             self.choices.draw(BRIEFED, &mut honest);
             self.world.brief(node, &honest[..BRIEFED.min(honest.len())]);
             let wait = (nanos(seconds_of(over)) as f64 * self.choices.unit()) as u64;
-            self.cue_in(wait, Cue::Flood(node));
+            self.cue_in(wait, Cue::Flood(node, fault as u32));
             nodes.push(node);
         }
         Ok(nodes)
     }
 
-    /// A spammer announces itself under all keys that are attacked.
-    pub(super) fn flood(&mut self, node: u32) {
-        for key in self.attacked(Content::Provider, u32::MAX) {
+    /// A spammer announces itself under the keys that its fault aims at.
+    pub(super) fn flood(&mut self, node: u32, fault: usize) {
+        let What::Spam { keys, .. } = self.scenario.faults[fault].what else { return };
+        for key in self.attacked(Content::Provider, keys) {
             if !self.world.is_up(node) {
                 continue;
             }

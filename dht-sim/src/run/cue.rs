@@ -29,8 +29,8 @@ pub(super) enum Cue {
     Pester(u32),
     /// A node's process dies, and is back soon.
     Restart(u32),
-    /// A spammer announces itself.
-    Flood(u32),
+    /// A spammer announces itself under the keys of its fault.
+    Flood(u32, u32),
 }
 
 /// Lives that a cue tells apart; nobody lives so often before one that is due.
@@ -38,7 +38,7 @@ pub(super) const LIVES: u32 = 1 << 24;
 
 impl Cue {
     pub(super) fn write(self) -> u64 {
-        let (kind, number, life) = match self {
+        let (kind, number, second) = match self {
             Self::Join(n) => (0u64, n, 0),
             Self::Refresh(n) => (2, n, 0),
             Self::DialBack(n, life) => (1, n, life),
@@ -54,19 +54,19 @@ impl Cue {
             Self::FaultEnds(n) => (12, n, 0),
             Self::Pester(n) => (13, n, 0),
             Self::Restart(n) => (14, n, 0),
-            Self::Flood(n) => (15, n, 0),
+            Self::Flood(n, fault) => (15, n, fault),
         };
-        u64::from(life % LIVES) << 40 | kind << 32 | u64::from(number)
+        u64::from(second % LIVES) << 40 | kind << 32 | u64::from(number)
     }
 
     pub(super) fn read(cue: u64) -> Self {
-        let (n, life) = (cue as u32, (cue >> 40) as u32);
+        let (n, second) = (cue as u32, (cue >> 40) as u32);
         match cue >> 32 & 0xff {
             0 => Self::Join(n),
             2 => Self::Refresh(n),
-            3 => Self::Up(n, life),
-            1 => Self::DialBack(n, life),
-            4 => Self::Down(n, life),
+            3 => Self::Up(n, second),
+            1 => Self::DialBack(n, second),
+            4 => Self::Down(n, second),
             5 => Self::Publish(n),
             6 => Self::Update,
             7 => Self::Read,
@@ -77,7 +77,7 @@ impl Cue {
             12 => Self::FaultEnds(n),
             13 => Self::Pester(n),
             14 => Self::Restart(n),
-            _ => Self::Flood(n),
+            _ => Self::Flood(n, second),
         }
     }
 }
@@ -104,7 +104,7 @@ mod tests {
             Cue::FaultEnds(3),
             Cue::Pester(4),
             Cue::Restart(5),
-            Cue::Flood(6),
+            Cue::Flood(6, 999),
         ] {
             assert_eq!(Cue::read(cue.write()), cue);
         }

@@ -43,7 +43,7 @@ impl<O: Overlay> Run<'_, O> {
             // They are on their way as soon as they are found.
             What::Sybils { each, keys, conduct } => return self.besiege(each, keys, conduct),
             What::Eclipse { .. } => return self.eclipse(i, what),
-            What::Spam { .. } => return self.spam(what),
+            What::Spam { .. } => return self.spam(i, what),
             What::Partition { ref sides } => {
                 self.world.partition(sides);
                 self.partitioned = true;

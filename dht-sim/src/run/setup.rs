@@ -200,7 +200,7 @@ impl<'a, O: Overlay> Run<'a, O> {
             Cue::FaultEnds(i) => self.end_fault(i as usize)?,
             Cue::Pester(i) => self.pester(i as usize),
             Cue::Restart(node) => self.restart(node),
-            Cue::Flood(node) => self.flood(node),
+            Cue::Flood(node, fault) => self.flood(node, fault as usize),
         }
         Ok(())
     }

@@ -100,6 +100,20 @@ fn spam_displaces_nobody_who_was_there_and_fills_no_store() {
 }
 
 #[test]
+fn spam_floods_the_keys_that_it_names_whatever_else_is_attacked() {
+    let sybils = What::Sybils { each: 1, keys: 5, conduct: Conduct::Collude };
+    let spam = |ids, keys| What::Spam { ids, keys, networks: None, over: 10.0 };
+    let scenario = busy(OverlayKind::Compact, 60)
+        .duration(100.0)
+        .fault(10.0, sybils)
+        .fault(20.0, spam(30, 1))
+        .fault(20.0, spam(10, 3));
+    let outcome = run(&scenario);
+    let provided = outcome.total.attacked.iter().find(|ops| ops.kind == OpKind::Provide).unwrap();
+    assert_eq!(provided.started, 30 + 10 * 3);
+}
+
+#[test]
 fn liars_lead_nobody_far_astray() {
     let scenario = busy(OverlayKind::Ipfs, 60)
         .passing(100.0, 300.0, What::Misbehave { share: 0.3, conduct: Conduct::Mislead })
