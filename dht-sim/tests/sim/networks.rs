@@ -1,6 +1,12 @@
-//! What depends on the network: what it cannot feel is refused there.
+//! What depends on the network: what it cannot feel is refused there, and one of one's own is judged as the shipped ones are.
 
-use dht_sim::{Links, OverlayKind, What};
+use dht_core::{Contact, Now};
+use dht_protocol::Parts;
+use dht_records::MemoryConfig;
+use dht_sim::{
+    Compact, CompactNetwork, Content, Engine, Entry, Links, Manners, Mark, Network, OverlayKind, Point,
+    Subject, What, simulate,
+};
 
 use crate::busy;
 
@@ -32,4 +38,52 @@ fn what_a_network_cannot_feel_is_refused_there_and_nowhere_else() {
             }
         }
     }
+}
+
+/// The compact network with stores of some bounds.
+struct Roomy(CompactNetwork, MemoryConfig);
+
+impl Network<Compact> for Roomy {
+    fn contact(&self, node: u32) -> Contact<Compact> {
+        self.0.contact(node)
+    }
+    fn locate(&self, contact: &Contact<Compact>) -> Option<u32> {
+        self.0.locate(contact)
+    }
+    fn parts(&self, node: u32, engine: &Engine, seed: u64) -> Parts<Compact> {
+        self.0.parts(node, engine, seed)
+    }
+    fn memory(&self) -> MemoryConfig {
+        self.1.clone()
+    }
+    fn manners(&self) -> Manners {
+        self.0.manners()
+    }
+    fn target(&self, random: u64) -> Point {
+        self.0.target(random)
+    }
+    fn query(&self, content: Content, key: u32) -> Subject {
+        self.0.query(content, key)
+    }
+    fn item(&self, content: Content, key: u32, writer: u32, version: u32, now: Now) -> Entry {
+        self.0.item(content, key, writer, version, now)
+    }
+    fn mark(&self, item: &Entry) -> Option<Mark> {
+        self.0.mark(item)
+    }
+}
+
+#[test]
+fn stores_of_a_network_of_ones_own_have_room() {
+    let bounds = MemoryConfig::default;
+    let run = |memory| {
+        let scenario = busy(OverlayKind::Compact, 20).duration(60.0);
+        simulate(&scenario, Roomy(CompactNetwork::default(), memory), &mut ()).map(drop)
+    };
+    let none = run(MemoryConfig { max_items_per_query: 0, ..bounds() }).unwrap_err().to_string();
+    assert!(none.contains("max_items_per_query"), "{none}");
+    let small = MemoryConfig { max_bytes: bounds().max_item_bytes - 1, ..bounds() };
+    let small = run(small).unwrap_err().to_string();
+    assert!(small.contains("max_bytes"), "{small}");
+    run(bounds()).unwrap();
 }

@@ -56,6 +56,7 @@ pub(super) fn validate_engine<O: Overlay>(engine: &Engine, network: &dyn Network
     parts.routing.validate()?;
     parts.queries.validate()?;
     parts.config.validate()?;
+    network.memory().validate()?;
     // Where it is not said they give way to what is.
     let beta = engine.beta.is_none_or(|beta| beta == parts.queries.beta);
     require(beta, "engine.beta", "at most k")?;
