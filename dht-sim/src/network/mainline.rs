@@ -105,6 +105,7 @@ impl Network<Mainline> for MainlineNetwork {
         self.preset.store.clone()
     }
 
+    /// Nodes announce whatever they publish at one interval, that of memberships: items twice as often as BEP 44 asks for.
     fn manners(&self) -> Manners {
         Manners { republish: PEER_REPUBLISH, ..Manners::datagrams() }
     }
