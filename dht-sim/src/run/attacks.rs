@@ -173,6 +173,10 @@ impl<O: Overlay> Run<'_, O> {
             aims.iter().map(|key| self.history.stories[*key as usize].publisher).collect();
         let networks = networks.map(|networks| networks as usize);
         let numbers = self.world.grind_in_networks(ids as usize, networks, &publishers, item);
+        if numbers.len() < ids as usize {
+            let rule = "enough for so many ids, beside those of who truly publishes there";
+            return Err(Invalid::Field { field: "faults.spam.networks".into(), rule });
+        }
         let mut honest = self.world.up();
         honest.retain(|node| self.world.role(*node).serves && self.world.conduct(*node).is_none());
         let mut nodes = Vec::new();

@@ -46,7 +46,7 @@ impl Scenario {
     /// Runs it on the shipped network that it names.
     ///
     /// # Errors
-    /// When a field or an option of the engine has a value that it must not have.
+    /// When a field or an option of the engine has a value that it must not have, or spammers find too few ids.
     pub fn run(&self) -> Result<Outcome, Invalid> {
         self.watch(&mut ())
     }

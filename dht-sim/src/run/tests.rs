@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Churn, CompactNetwork, Conduct, Engine, Happening, Links, OpKind, OverlayKind, Point, Population,
+    Churn, CompactNetwork, Conduct, Engine, Happening, IpfsNetwork, Links, OpKind, OverlayKind, Point, Population,
     Scenario, Watching, What, Workload, run::Run, world::Op,
 };
 
@@ -194,6 +194,25 @@ fn who_was_never_reachable_finds_out_too_whatever_happens_meanwhile() {
     assert_eq!(slept[1..], plain[1..]);
     let crashed = servers(&scenario.fault(95.0, What::Crash { share: 1.0, restart_after: 200.0 }));
     assert_eq!((crashed[1], crashed[2]), (60, plain[2]));
+}
+
+#[test]
+fn spammers_without_ids_end_the_run_instead_of_being_fewer() {
+    let what = |ids| What::Spam { ids, keys: 1, networks: Some(1), over: 1.0 };
+    for (ids, enough) in [(2, true), (50, false)] {
+        let workload = Workload { providers: 1, ..Workload::default() };
+        let scenario = quiet(60).workload(workload).fault(10.0, what(ids));
+        let mut watch = ();
+        let mut run = Run::new(&scenario, Arc::new(IpfsNetwork::new().unwrap()), &mut watch).unwrap();
+        run.gather().unwrap();
+        run.schedule();
+        // About four in a thousand are of one network.
+        run.world.limit_tries(3000);
+        match run.play(run.at(20.0)) {
+            Ok(()) => assert!(enough),
+            Err(error) => assert!(!enough && error.to_string().contains("`faults.spam.networks`"), "{error}"),
+        }
+    }
 }
 
 #[test]

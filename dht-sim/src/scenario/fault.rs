@@ -109,7 +109,8 @@ pub enum What {
     /// The victim never churns, one operation in four of the workload is its own, and these are counted apart: see
     /// [`Measure::Attacked`](super::Measure::Attacked) and [`Measure::HonestContacts`](super::Measure::HonestContacts).
     Eclipse {
-        /// So many for each bucket in which honest nodes could be, and as many nearer than any honest one.
+        /// So many for each bucket in which honest nodes could be, and as many nearer than any honest one; as many as four
+        /// million tries of the attacker find.
         per_bucket: u32,
         /// How they answer.
         conduct: Conduct,
@@ -120,12 +121,14 @@ pub enum What {
     /// Clients come that announce themselves under some keys and have nothing. Passes: they go; what was taken from them stays
     /// until its time is over. Reads of these keys are counted apart, as with `sybils`.
     Spam {
-        /// How many, each with an id of its own.
+        /// How many, each with an id of its own. Where `networks` have not so many that four million tries would find, the
+        /// run fails when they come.
         ids: u32,
         /// Under so many memberships, drawn by the seed. Several such faults have the same ones.
         keys: u32,
-        /// From so few network groups (the /16 of an IPv4 address), none of which is that of somebody who truly publishes
-        /// there; `None`: from anywhere, the only choice where memberships tell no group, as on the compact overlay.
+        /// From so few network groups (the /16 of an IPv4 address, on Mainline the /24), none of which is that of somebody
+        /// who truly publishes there; `None`: from anywhere, the only choice where memberships tell no group, as on the
+        /// compact overlay.
         #[cfg_attr(feature = "serde", serde(default))]
         networks: Option<u32>,
         /// Spread over so many seconds.

@@ -1,4 +1,5 @@
-//! What makes a scenario none. Whatever passes here runs as it says, and ends.
+//! What makes a scenario none. Whatever passes here runs as it says, and ends. Only whether spammers find all their ids in few
+//! networks shows when they come.
 //!
 //! What could do nothing as it stands is refused too: who wrote it expects something of it. How long a run takes is not
 //! judged, only what it must keep in memory and what would never end.
@@ -13,7 +14,10 @@ use dht_core::{InvalidConfig, Overlay};
 use thiserror::Error;
 
 use super::{Check, Measure, OverlayKind, Scenario, Start, What};
-use crate::network::{CompactNetwork, IpfsNetwork, MainlineNetwork, Network};
+use crate::{
+    network::{CompactNetwork, IpfsNetwork, MainlineNetwork, Network},
+    world::FIRST_ATTACKER,
+};
 
 /// Faults, phases and checks that a scenario may have of each.
 const MANY: usize = 1000;
@@ -21,6 +25,9 @@ const MANY: usize = 1000;
 const SAMPLES: f64 = 1e5;
 /// Operations of one kind in one run: what each took is kept.
 const OPERATIONS: f64 = 1e8;
+
+/// Buckets in which the most nodes that there can be leave somebody, and what is nearer than anybody.
+const BUCKETS: f64 = 26.0;
 
 /// Why a scenario cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -134,23 +141,34 @@ impl Scenario {
         share("churn.crashes", churn.crashes)
     }
 
-    /// How many nodes there ever can be: those of the start, those that churn holds back, and crowds.
+    /// How many nodes there ever can be: those of the start, those that churn holds back, attackers, and crowds, which are
+    /// shares of all these.
     fn validate_size(&self) -> Result<(), Invalid> {
         let absent = self.churn.map_or(0.0, |churn| churn.median_gap / churn.median_session);
-        let mut places = f64::from(self.nodes) * (1.0 + absent);
+        let attackers: f64 = self.faults.iter().map(|fault| self.attackers(&fault.what)).sum();
+        let mut places = f64::from(self.nodes) * (1.0 + absent) + attackers;
         for fault in &self.faults {
             if let What::Crowd { share, .. } = fault.what {
                 places *= 1.0 + share.max(0.0);
             }
         }
         require(places < f64::from(1 << 24), "nodes", "fewer than 16,777,216 with all that come later")?;
-        let attacked = self.faults.iter().any(|fault| fault.what.brings_attackers());
-        let few = !attacked || places < f64::from(1 << 21);
-        require(
-            few,
-            "nodes",
-            "fewer than 2,097,152 with all that come later, where attackers choose their ids",
-        )
+        let few = attackers == 0.0 || places < f64::from(FIRST_ATTACKER);
+        let rule = "fewer than 4,194,304 with attackers and all others that come later, where ids are chosen";
+        require(few, "nodes", rule)
+    }
+
+    /// How many attackers a fault brings at most.
+    fn attackers(&self, what: &What) -> f64 {
+        let work = &self.workload;
+        match *what {
+            What::Sybils { each, keys, .. } => {
+                f64::from(each) * f64::from(keys.min(work.values) + keys.min(work.providers))
+            }
+            What::Eclipse { per_bucket, .. } => f64::from(per_bucket) * BUCKETS,
+            What::Spam { ids, .. } => f64::from(ids),
+            _ => 0.0,
+        }
     }
 
     fn validate_work(&self) -> Result<(), Invalid> {

@@ -43,6 +43,7 @@ use packet::{Packet, Packets};
 use policy::Lookups;
 
 pub(crate) use member::Role;
+pub(crate) use sybil::FIRST as FIRST_ATTACKER;
 
 /// Something that is due.
 #[derive(Clone, Copy, Debug)]

@@ -13,10 +13,12 @@ use dht_core::{Contact, KadKey, Overlay, Request};
 
 use super::{Role, World, conduct::NOBODY, member::Member};
 
-/// The first number of an attacker: honest networks are smaller.
-const FIRST: u32 = 1 << 22;
-/// Ids that one attack tries at most: some seconds of one processor. Attackers who have not found all by then are fewer.
+/// The first number of an attacker: a network with all its attackers is smaller.
+pub(crate) const FIRST: u32 = 1 << 22;
+/// Ids that one attack tries at most: some seconds of one processor. Sybils who have not found all by then are fewer.
 const TRIES: u32 = 4_000_000;
+const _: () =
+    assert!(TRIES <= NOBODY - FIRST - FIRST, "however many there are, the next ones have all their tries");
 /// How long an attacker who only asks to be known waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -28,8 +30,10 @@ pub(super) struct Attackers<O: Overlay> {
     places: BTreeMap<u32, u32>,
     /// Their numbers by their places.
     numbers: BTreeMap<u32, u32>,
-    /// The next number to try.
+    /// The next number to try; after the last one it is the first again.
     next: u32,
+    /// How many one attack tries.
+    tries: u32,
     /// What is answered under queries where lies pay: memberships, or the first version of a value and a later one that makes
     /// it a lie. A key is here from the beginning of its attack.
     pub(super) bait: BTreeMap<O::Query, Vec<O::Item>>,
@@ -43,6 +47,7 @@ impl<O: Overlay> Default for Attackers<O> {
             places: BTreeMap::new(),
             numbers: BTreeMap::new(),
             next: FIRST,
+            tries: TRIES,
             bait: BTreeMap::new(),
             scapegoat: None,
         }
@@ -92,18 +97,29 @@ impl<O: Overlay> World<O> {
             .min()
     }
 
-    /// Tries ids until `take` has had enough, which it says by `false`, or until there were too many.
+    /// Tries ids until `take` has had enough, which it says by `false`, or until there were too many. What an earlier attack
+    /// had no use for is tried again when there is nothing new.
     fn grind(&mut self, mut take: impl FnMut(u32, &Contact<O>) -> bool) {
-        for _ in 0..TRIES {
-            let number = self.attackers.next;
-            if number >= NOBODY {
+        let mut left = self.attackers.tries;
+        for _ in FIRST..NOBODY {
+            if left == 0 {
                 return;
             }
-            self.attackers.next += 1;
+            let number = self.attackers.next;
+            self.attackers.next = if number + 1 < NOBODY { number + 1 } else { FIRST };
+            if self.is_false(number) {
+                continue;
+            }
+            left -= 1;
             if !take(number, &self.network.contact(number)) {
                 return;
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn limit_tries(&mut self, tries: u32) {
+        self.attackers.tries = tries;
     }
 
     /// For each key so many numbers whose ids are nearer to it than any honest node.
@@ -266,6 +282,24 @@ mod tests {
         }
         assert!(shared[..6].iter().all(|count| *count >= 5), "{shared:?}");
         assert_eq!(found.len(), 8 * 5, "seven buckets, and those that are nearest");
+    }
+
+    #[test]
+    fn attackers_who_come_after_many_others_try_what_these_left() {
+        let mut world = world::<Compact>(CompactNetwork::default());
+        let key = Point(mix(1 << 40));
+        let mut all = BTreeSet::new();
+        for next in [FIRST, NOBODY - 5_000, FIRST] {
+            world.attackers.next = next;
+            let found = world.grind_around(&[key], 30).concat();
+            for number in &found {
+                world.place_attacker(*number, Role::default());
+            }
+            all.extend(found);
+        }
+        assert_eq!(all.len(), 90, "each has its own");
+        assert!(all.iter().all(|number| (FIRST..NOBODY).contains(number)));
+        assert!(all.last() >= Some(&(NOBODY - 5_000)), "and some had begun near the end");
     }
 
     #[test]

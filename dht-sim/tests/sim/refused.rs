@@ -116,6 +116,27 @@ fn bait_that_nobody_lays_is_refused() {
 }
 
 #[test]
+fn attackers_need_room_as_everybody_does() {
+    let spam = What::Spam { ids: 1 << 20, keys: 1, networks: None, over: 1.0 };
+    let crowd = What::Crowd { share: 1.0, over: 1.0 };
+    let sybils = |keys| What::Sybils { each: 10_000, keys, conduct: Conduct::Collude };
+    let plain = || busy(OverlayKind::Compact, 60);
+    let times = |count: usize| (0..count).fold(plain(), |scenario, _| scenario.fault(1.0, spam.clone()));
+    let many = || {
+        let mut scenario = plain();
+        (scenario.workload.values, scenario.workload.providers) = (1000, 1000);
+        scenario
+    };
+    for fits in [times(3), times(1).fault(2.0, crowd.clone()), many().fault(1.0, sybils(200))] {
+        fits.validate().unwrap();
+    }
+    for not in [times(4), times(2).fault(2.0, crowd), many().fault(1.0, sybils(210))] {
+        let error = not.validate().unwrap_err().to_string();
+        assert!(error.contains("`nodes`"), "{error}");
+    }
+}
+
+#[test]
 fn hosts_look_only_where_one_could_be_wrong() {
     let looking = |people: Population| {
         busy(OverlayKind::Compact, 60).population(Population { recheck: 100.0, ..people })
