@@ -174,7 +174,8 @@ pub struct Traffic {
     pub lost: u64,
     /// Messages that arrived twice.
     pub doubled: u64,
-    /// Requests of nodes for themselves: refreshes, checks, joining, announcing.
+    /// Requests of all nodes, whatever they are for: those of operations, and of nodes for themselves (refreshes, checks).
+    /// Also those that never became a message, since nobody could be dialled.
     pub requests: u64,
     /// Requests that failed, as their sender sees it.
     pub failures: u64,
