@@ -227,10 +227,18 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
         Measure::StaleEntries => entries(phase.state.stale),
         Measure::MessageRate => {
             let span = phase.until - phase.from;
-            (span > 0.0).then(|| phase.traffic.messages as f64 / span / (phase.state.up as f64).max(1.0))
+            (span > 0.0).then(|| phase.traffic.messages as f64 / span / mean_up(outcome, phase).max(1.0))
         }
         Measure::Violations => Some(outcome.violation_count as f64),
     }
+}
+
+/// Nodes that were up in a phase: each sample stands for the time until the next one. Without any they are those of the end.
+fn mean_up(outcome: &Outcome, phase: &PhaseOutcome) -> f64 {
+    let within = |sample: &&Sample| sample.at >= phase.from && sample.at < phase.until;
+    let samples = outcome.samples.iter().filter(within);
+    let (sum, count) = samples.fold((0, 0u64), |(sum, count), sample| (sum + sample.state.up, count + 1));
+    if count > 0 { sum as f64 / count as f64 } else { phase.state.up as f64 }
 }
 
 #[cfg(test)]
@@ -294,6 +302,22 @@ mod tests {
         for measure in tables {
             assert!(measured(&outcome, &Check::of(measure)).is_some(), "{measure:?}");
         }
+    }
+
+    #[test]
+    fn messages_are_shared_by_those_who_were_there_and_not_only_by_who_is_left() {
+        let state = |up| State { up, ..State::default() };
+        let sample = |at, up| Sample { at, state: state(up), ..Sample::default() };
+        let mut outcome = Outcome {
+            samples: vec![sample(60.0, 100), sample(120.0, 100), sample(180.0, 10), sample(240.0, 1)],
+            ..Outcome::default()
+        };
+        outcome.total = PhaseOutcome { from: 60.0, until: 240.0, state: state(1), ..PhaseOutcome::default() };
+        outcome.total.traffic.messages = 12_600;
+        let rate = |outcome: &Outcome| measured(outcome, &Check::of(Measure::MessageRate));
+        assert_eq!(rate(&outcome), Some(1.0), "seventy on average for three minutes");
+        outcome.samples.clear();
+        assert_eq!(rate(&outcome), Some(70.0), "nobody looked before the end");
     }
 
     /// A run of ten minutes, up to its last moment.

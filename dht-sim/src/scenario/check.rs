@@ -109,7 +109,7 @@ pub enum Measure {
     Timeouts,
     /// Requests whose answer came after they had been given up, of all: the patience that adapts to the network was too short.
     Late,
-    /// Messages per node and second.
+    /// Messages per node and second; of nodes that were up, on average over the samples of the phase.
     MessageRate,
     /// Violations of invariants and histories; of the whole run.
     Violations,
