@@ -218,10 +218,12 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
             (phase.state.records > 0).then(|| phase.state.alive as f64 / phase.state.records as f64)
         }
         Measure::RecordsAliveAlways => {
-            let within = |sample: &&Sample| sample.at >= phase.from && sample.at <= phase.until;
-            let states = outcome.samples.iter().filter(within).map(|sample| &sample.state);
-            let shares = states.filter(|state| state.records > 0).map(|s| s.alive as f64 / s.records as f64);
-            shares.reduce(f64::min)
+            let states = states(outcome, phase).filter(|state| state.records > 0);
+            states.map(|state| state.alive as f64 / state.records as f64).reduce(f64::min)
+        }
+        Measure::MisplacedAlways => {
+            let states = states(outcome, phase).filter(|state| state.table_fill > 0.0);
+            states.map(|state| state.misplaced).reduce(f64::max)
         }
         Measure::TableFill => phase.state.table_min.map(|_| phase.state.table_fill),
         Measure::StaleEntries => entries(phase.state.stale),
@@ -231,6 +233,12 @@ fn measure(outcome: &Outcome, phase: &PhaseOutcome, measure: Measure) -> Option<
         }
         Measure::Violations => Some(outcome.violation_count as f64),
     }
+}
+
+/// The samples of a phase, with those of its first and last moment.
+fn states<'a>(outcome: &'a Outcome, phase: &'a PhaseOutcome) -> impl Iterator<Item = &'a State> {
+    let within = |sample: &&Sample| sample.at >= phase.from && sample.at <= phase.until;
+    outcome.samples.iter().filter(within).map(|sample| &sample.state)
 }
 
 /// Nodes that were up in a phase: each sample stands for the time until the next one. Without any they are those of the end.
@@ -302,6 +310,35 @@ mod tests {
         for measure in tables {
             assert!(measured(&outcome, &Check::of(measure)).is_some(), "{measure:?}");
         }
+    }
+
+    #[test]
+    fn what_must_never_be_is_looked_for_in_every_sample_of_the_phase() {
+        let sample = |at, table_fill, misplaced| {
+            let state = State { table_fill, misplaced, ..State::default() };
+            Sample { at, state, ..Sample::default() }
+        };
+        let mut outcome = Outcome {
+            samples: vec![
+                sample(50.0, 5.0, 0.9),
+                sample(100.0, 5.0, 0.0),
+                sample(150.0, 5.0, 0.25),
+                sample(200.0, 0.0, 0.5),
+                sample(210.0, 5.0, 0.8),
+            ],
+            ..Outcome::default()
+        };
+        (outcome.total.from, outcome.total.until) = (100.0, 200.0);
+        outcome.total.state.table_fill = 5.0;
+        let measured = |outcome: &Outcome, measure| measured(outcome, &Check::of(measure));
+        assert_eq!(measured(&outcome, Measure::Misplaced), Some(0.0), "all is well at the end");
+        assert_eq!(
+            measured(&outcome, Measure::MisplacedAlways),
+            Some(0.25),
+            "tables without entries say nothing"
+        );
+        outcome.samples.truncate(1);
+        assert_eq!(measured(&outcome, Measure::MisplacedAlways), None);
     }
 
     #[test]

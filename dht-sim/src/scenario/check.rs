@@ -99,6 +99,8 @@ pub enum Measure {
     StaleEntries,
     /// Entries of tables that name a node which runs and which nobody can dial or ask, at the end.
     Misplaced,
+    /// The same at the worst of all samples.
+    MisplacedAlways,
     /// Entries of tables that name a node which does not keep to the rules, at the end.
     Unruly,
     /// Entries of the eclipsed node's table that name a node which runs and keeps to the rules, at the end.

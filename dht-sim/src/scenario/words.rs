@@ -23,6 +23,7 @@ impl fmt::Display for Measure {
             Self::SmallestTable => ("smallest_table", None),
             Self::StaleEntries => ("stale_entries", None),
             Self::Misplaced => ("misplaced", None),
+            Self::MisplacedAlways => ("misplaced_always", None),
             Self::Unruly => ("unruly", None),
             Self::HonestContacts => ("honest_contacts", None),
             Self::Misdirected => ("misdirected", None),
