@@ -93,6 +93,7 @@ impl<O: Overlay> Run<'_, O> {
         self.samples.push(sample);
         self.history.verify(&mut self.world);
         self.history.tidy();
+        self.world.audit_stores();
         for key in 0..self.history.stories.len() {
             let story = &self.history.stories[key];
             if story.attacked && story.content == Content::Provider {
@@ -395,6 +396,23 @@ mod tests {
         run.world.violate(None, ViolationKind::Busy, String::new);
         let outcome = run.finish();
         assert_eq!((outcome.violations[0].at, outcome.total.until), (30.0, 30.0));
+    }
+
+    #[test]
+    fn stores_are_looked_at_by_every_sample_and_not_at_the_end_only() {
+        let scenario = Scenario::new("full", 20)
+            .overlay(OverlayKind::Compact)
+            .workload(Workload { values: 5, publish_over: 1.0, ..Workload::default() })
+            .duration(100.0);
+        let mut watch = ();
+        let mut run = played(&scenario, &mut watch);
+        run.sample();
+        assert_eq!(run.world.violation_count, 0);
+        // Each holds more than this by now.
+        run.world.bound_records(1);
+        run.sample();
+        assert!(run.world.violation_count > 0);
+        assert!(run.world.violations.iter().all(|one| one.kind == ViolationKind::Bound));
     }
 
     #[test]

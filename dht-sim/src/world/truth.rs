@@ -105,6 +105,11 @@ impl<O: Overlay> World<O> {
         MemoryConfig { max_records, ..bounds }
     }
 
+    #[cfg(test)]
+    pub(crate) fn bound_records(&mut self, most: usize) {
+        self.stores.max_records = Some(most);
+    }
+
     /// Checks that no store holds more than it may.
     pub(crate) fn audit_stores(&mut self) {
         let bounds = self.store_bounds();
