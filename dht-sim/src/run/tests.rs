@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Churn, CompactNetwork, Conduct, Engine, Happening, IpfsNetwork, Links, OpKind, OverlayKind, Point, Population,
-    Scenario, Watching, What, Workload, run::Run, world::Op,
+    Churn, CompactNetwork, Conduct, Engine, Happening, IpfsNetwork, Links, OpKind, OverlayKind, Point,
+    Population, Scenario, Watching, What, Workload, run::Run, world::Op,
 };
 
 /// A network that does nothing by itself.
