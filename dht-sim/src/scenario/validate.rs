@@ -163,7 +163,7 @@ impl Scenario {
         let work = &self.workload;
         match *what {
             What::Sybils { each, keys, .. } => {
-                f64::from(each) * f64::from(keys.min(work.values) + keys.min(work.providers))
+                f64::from(each) * (f64::from(keys.min(work.values)) + f64::from(keys.min(work.providers)))
             }
             What::Eclipse { per_bucket, .. } => f64::from(per_bucket) * BUCKETS,
             What::Spam { ids, .. } => f64::from(ids),

@@ -130,7 +130,9 @@ fn attackers_need_room_as_everybody_does() {
     for fits in [times(3), times(1).fault(2.0, crowd.clone()), many().fault(1.0, sybils(200))] {
         fits.validate().unwrap();
     }
-    for not in [times(4), times(2).fault(2.0, crowd), many().fault(1.0, sybils(210))] {
+    let mut endless = plain().fault(1.0, sybils(u32::MAX));
+    (endless.workload.values, endless.workload.providers) = (u32::MAX, u32::MAX);
+    for not in [times(4), times(2).fault(2.0, crowd), many().fault(1.0, sybils(210)), endless] {
         let error = not.validate().unwrap_err().to_string();
         assert!(error.contains("`nodes`"), "{error}");
     }
