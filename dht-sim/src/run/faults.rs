@@ -10,10 +10,11 @@ use crate::{
 };
 
 impl<O: Overlay> Run<'_, O> {
-    /// A share of those that are up, at random. The doors are spared, and attackers live by their own plan.
+    /// A share of those that are up, at random. The doors are spared, attackers live by their own plan, and whom an eclipse is
+    /// aimed at must be there when it comes.
     fn some(&mut self, share: f64) -> Vec<u32> {
         let mut up = self.world.up();
-        up.retain(|node| *node >= DOORS && !self.world.is_attacker(*node));
+        up.retain(|node| *node >= DOORS && Some(*node) != self.victim && !self.world.is_attacker(*node));
         let count = (up.len() as f64 * share).round() as usize;
         self.choices.keep(count, &mut up);
         up
@@ -225,6 +226,22 @@ mod tests {
         scenario::{Scenario, Workload},
         world::Taken,
     };
+
+    #[test]
+    fn an_eclipse_finds_its_victim_alive() {
+        let what = What::Eclipse { per_bucket: 1, conduct: Conduct::Collude, restart_after: None };
+        let scenario = Scenario::new("victims", 30)
+            .fault(10.0, What::Exit { share: 1.0 })
+            .passing(20.0, 10.0, what)
+            .duration(40.0);
+        let mut watch = ();
+        let mut run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+        run.gather().unwrap();
+        run.schedule();
+        run.play(run.at(15.0)).unwrap();
+        assert_eq!(run.world.up().len(), 5, "the doors and the victim");
+        assert!(run.world.is_up(run.victim.unwrap()));
+    }
 
     #[test]
     fn who_keeps_what_is_over_is_found_out() {
