@@ -106,7 +106,8 @@ pub enum What {
     /// Nodes join whose ids were chosen for the buckets of one honest server, and nearer to it than any other. Each asks it
     /// for itself every ten seconds. Passes, and they are gone without a word.
     ///
-    /// The victim never churns and is spared by other faults, one operation in four of the workload is its own, and these are counted apart: see
+    /// The victim never churns and is spared by other faults, one operation in four of the workload is its own, and these are
+    /// counted apart: see
     /// [`Measure::Attacked`](super::Measure::Attacked) and [`Measure::HonestContacts`](super::Measure::HonestContacts).
     Eclipse {
         /// So many for each bucket in which honest nodes could be, and as many nearer than any honest one; as many as four
