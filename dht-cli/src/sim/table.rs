@@ -2,8 +2,11 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use dht_sim::{Check, Outcome, Scenario, Violation};
+use dht_sim::{Check, Outcome, Scenario, Summary, Violation};
 use serde_json::{Value, json};
+
+/// What stands in a table where nothing was measured.
+const NOTHING: &str = "-";
 
 /// Violations that are shown.
 const SHOWN: usize = 5;
@@ -148,36 +151,48 @@ pub fn summary_text(scenario: &Scenario, outcomes: &[Outcome], took: Duration) -
 }
 
 fn operations(text: &mut String, outcome: &Outcome) {
-    let head = ["operation", "started", "success", "p50 s", "p99 s", "requests", "hops"];
+    let head = ["operation", "started", "success", "p50 s", "p99 s", "mean requests", "mean hops"];
     let [operation, started, success, p50, p99, requests, hops] = head;
-    let _ =
-        writeln!(text, "{operation:<24} {started:>9} {success:>9} {p50:>9} {p99:>9} {requests:>9} {hops:>6}");
+    let _ = writeln!(
+        text,
+        "{operation:<24} {started:>9} {success:>9} {p50:>9} {p99:>9} {requests:>13} {hops:>9}"
+    );
     let ordinary = outcome.total.operations.iter().map(|ops| (ops, ""));
     for (ops, aim) in ordinary.chain(outcome.total.attacked.iter().map(|ops| (ops, ", attacked"))) {
         let _ = writeln!(
             text,
-            "{:<24} {:>9} {:>9} {:>9.3} {:>9.3} {:>9.1} {:>6.1}",
+            "{:<24} {:>9} {:>9} {:>9} {:>9} {:>13} {:>9}",
             format!("{}{aim}", ops.kind.name()),
             ops.started,
-            number(ops.success()),
-            ops.latency.p50,
-            ops.latency.p99,
-            ops.requests.mean,
-            ops.hops.mean
+            ops.success().map_or(NOTHING.to_owned(), |share| number(Some(share))),
+            of(&ops.latency, ops.latency.p50, 3),
+            of(&ops.latency, ops.latency.p99, 3),
+            of(&ops.requests, ops.requests.mean, 1),
+            of(&ops.hops, ops.hops.mean, 1)
         );
     }
     let state = &outcome.total.state;
     let _ = writeln!(
         text,
-        "\n{} up, {} servers, {:.0} peers per table ({:.1} % down), {} of {} records alive, {:.1} holders each\n",
+        "\n{} up, {} servers, {} peers per table ({} % down), {} of {} records alive, {} holders each\n",
         state.up,
         state.servers,
-        state.table_fill,
-        state.stale * 100.0,
+        measured(state.table_min.is_some(), state.table_fill, 0),
+        measured(state.table_fill > 0.0, state.stale * 100.0, 1),
         state.alive,
         state.records,
-        state.holders
+        measured(state.records > 0, state.holders, 1)
     );
+}
+
+/// A figure of samples, if there are any.
+fn of(samples: &Summary, figure: f64, digits: usize) -> String {
+    measured(samples.count > 0, figure, digits)
+}
+
+/// A figure, if there was anything to measure: 0 is a figure too.
+fn measured(any: bool, figure: f64, digits: usize) -> String {
+    if any { format!("{figure:.digits$}") } else { NOTHING.to_owned() }
 }
 
 fn number(x: Option<f64>) -> String {
@@ -185,5 +200,38 @@ fn number(x: Option<f64>) -> String {
         None => "nothing".to_owned(),
         Some(x) if x == x.trunc() && x.abs() < 1e9 => format!("{x:.0}"),
         Some(x) => format!("{x:.5}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dht_sim::{OpKind, Operations, PhaseOutcome};
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_not_shown_as_zero() {
+        let nothing = Summary::default();
+        let none = Summary { count: 3, ..Summary::default() };
+        let joins = Operations {
+            kind: OpKind::Join,
+            started: 3,
+            succeeded: 0,
+            failed: 3,
+            aborted: 0,
+            latency: nothing.clone(),
+            requests: none,
+            hops: nothing,
+        };
+        let total = PhaseOutcome { operations: vec![joins], ..PhaseOutcome::default() };
+        let mut text = String::new();
+        operations(&mut text, &Outcome { total, ..Outcome::default() });
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert!(lines[0].ends_with(&["mean", "requests", "mean", "hops"]), "{text}");
+        assert_eq!(lines[1], ["join", "3", "0", "-", "-", "0.0", "-"]);
+        assert!(
+            text.contains("- peers per table (- % down), 0 of 0 records alive, - holders each"),
+            "{text}"
+        );
     }
 }
