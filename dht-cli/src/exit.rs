@@ -1,6 +1,9 @@
 //! How the program ends: four exit codes, and one line on stderr that says why.
 
-use std::{fmt::Display, io};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
 
 use anyhow::Error;
 use thiserror::Error as ThisError;
@@ -47,6 +50,11 @@ pub fn code(error: &Error) -> u8 {
 pub fn is_broken_pipe(error: &Error) -> bool {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// One line on stderr. Whoever does not want to hear it, or has no room for it, changes nothing by that.
+pub fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "dht: {line}");
 }
 
 /// The error with its causes in one line.

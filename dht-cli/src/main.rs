@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             let said = exit::parser_line(&error.render().to_string());
-            eprintln!("dht: {said}; see `dht --help`");
+            exit::complain(&format!("{said}; see `dht --help`"));
             return ExitCode::from(exit::USAGE);
         }
     };
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dht: {}", exit::line(&error));
+            exit::complain(&exit::line(&error));
             ExitCode::from(exit::code(&error))
         }
     }

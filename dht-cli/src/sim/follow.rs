@@ -14,7 +14,10 @@ use dht_sim::{Happening, OpKind, Sample, Scenario, Violation, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::output::{Output, lenient, merged};
+use crate::{
+    exit,
+    output::{Output, lenient, merged},
+};
 
 /// Steps of the bar that one run takes.
 const STEPS: u64 = 1000;
@@ -151,7 +154,7 @@ impl<'a> Follower<'a> {
         self.bar.0.inc(STEPS.saturating_sub(self.steps));
         if let Some(subject) = self.subject.filter(|_| !self.met) {
             let seed = self.seed;
-            self.bar.0.suspend(|| eprintln!("dht: nothing happened to {subject} with seed {seed}"));
+            self.bar.0.suspend(|| exit::complain(&format!("nothing happened to {subject} with seed {seed}")));
         }
     }
 

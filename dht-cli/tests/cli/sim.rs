@@ -1,8 +1,10 @@
 //! `dht sim`, as its users meet it.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
-use crate::harness::{Folder, run, stdout};
+use crate::harness::{Folder, program, run, stdout};
 
 const SMALL: &str = r#"
 name = "small"
@@ -93,5 +95,16 @@ fn what_comes_with_the_program_runs_by_name() {
         let none = run(&["sim", missing]);
         assert_eq!(none.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&none.stderr).contains("dht sim --list"));
+    }
+}
+
+#[test]
+fn how_it_ends_does_not_depend_on_stderr() {
+    let folder = Folder::new("sim-deaf");
+    let file = folder.write("a.toml", &SMALL.replace("at_least = 0.9", "at_least = 1.5"));
+    for (more, code) in [(&[][..], 1), (&["--trace", "99999"], 1), (&["--seeds", "0"], 2)] {
+        let mut child = program(&[&["sim", &file], more].concat()).stdout(Stdio::null()).spawn().unwrap();
+        drop(child.stderr.take());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{more:?}");
     }
 }
