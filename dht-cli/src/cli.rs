@@ -87,7 +87,7 @@ impl Cli {
             Command::Id(args) => ping::id(args, &options, output).await,
             Command::Mainline(command) => mainline::run(command, &options, output).await,
             // It keeps the processors busy; nothing else runs meanwhile.
-            Command::Sim(args) => sim::run(&args, output),
+            Command::Sim(args) => sim::run(&args, &options, output),
             Command::Keygen(args) => keygen::run(&args, output),
             Command::Config(command) => config::run(command, &options, output),
             Command::Completions { shell } => {

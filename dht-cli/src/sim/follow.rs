@@ -1,19 +1,16 @@
-//! Following runs while they run: a progress bar, a log of everything that happens, the story of one node or key.
+//! Following runs while they run: a progress bar, the log of everything that happens, the story of one node or key.
 
 use std::{
     fmt::{self, Display},
-    fs::File,
-    io::{BufWriter, IsTerminal, Write, stderr},
-    path::Path,
+    io::{IsTerminal, stderr},
     str::FromStr,
-    sync::Mutex,
 };
 
-use anyhow::{Context, anyhow};
 use dht_sim::{Happening, OpKind, Sample, Scenario, Violation, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::files::Log;
 use crate::{
     exit,
     output::{Output, lenient, merged},
@@ -93,34 +90,6 @@ impl Bar {
     /// Takes it away.
     pub fn clear(&self) {
         self.0.finish_and_clear();
-    }
-}
-
-/// A file of everything that happens, shared by the runs.
-pub struct Log {
-    file: Mutex<BufWriter<File>>,
-    shown: String,
-}
-
-impl Log {
-    /// Makes the file.
-    pub fn create(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display().to_string();
-        let file = File::create(path).with_context(|| format!("cannot write `{shown}`"))?;
-        Ok(Self { file: Mutex::new(BufWriter::new(file)), shown })
-    }
-
-    fn write(&self, json: &Value) {
-        if let Ok(mut file) = self.file.lock() {
-            // A medium that is full is told at the end, when the rest is written.
-            let _ = writeln!(file, "{json}");
-        }
-    }
-
-    /// Writes what is left.
-    pub fn finish(self) -> anyhow::Result<()> {
-        let mut file = self.file.into_inner().map_err(|_| anyhow!("a run ended in the middle"))?;
-        file.flush().with_context(|| format!("cannot write `{}`", self.shown))
     }
 }
 

@@ -3,29 +3,39 @@
 //! A run is a function of its file and its seed, so whatever fails here can be run again; the command that does so is
 //! printed. What scenarios can say is `dht-sim`'s matter, not this program's.
 
+mod files;
 mod follow;
 mod source;
 mod table;
 
 use std::{
-    fs,
+    io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, anyhow};
 use dht_sim::{Outcome, Scenario};
 use rayon::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
-use crate::{exit::usage, output::Output};
-use follow::{Bar, Follower, Log, Subject};
+use crate::{
+    exit::{line, usage},
+    join::Options,
+    output::{Output, lenient},
+};
+use files::{Files, Log};
+use follow::{Bar, Follower, Subject};
 
 /// Seeds of one call.
 const MAX_SEEDS: u32 = 100_000;
 
 /// Run a scenario.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 as expected, 1 not as expected or not written, 2 usage: flags, files and folders."
+)]
 pub struct Args {
     /// A scenario: a file, in TOML, or the name of one that comes with the program
     #[arg(required_unless_present = "list")]
@@ -54,36 +64,49 @@ pub struct Args {
 }
 
 /// `dht sim FILE`.
-pub fn run(args: &Args, output: Output) -> anyhow::Result<()> {
+pub fn run(args: &Args, options: &Options, output: Output) -> anyhow::Result<()> {
+    options.none("dht sim")?;
     let Some(file) = &args.file else { return list(output) };
     let scenario = load(file, args)?;
     let bar = Bar::new(&scenario, args.seeds)?;
-    let log = args.events.as_deref().map(Log::create).transpose()?;
-    let watched = Watched { bar: &bar, log: log.as_ref(), subject: args.trace, output };
+    let files = Files::create(file, args.report.as_deref(), args.events.as_deref())?;
+    let watched = Watched { bar: &bar, log: files.log(), subject: args.trace, output };
     let (start, results) = (now(), all(&scenario, args.seeds, &watched));
     let took = start.elapsed();
     bar.clear();
     let outcomes = results.into_iter().collect::<Result<Vec<_>, _>>().map_err(usage)?;
-    if let Some(log) = log {
-        log.finish()?;
-    }
+    let mut faults = files.finish(&scenario, &outcomes);
+    let failed: Vec<u64> = outcomes.iter().filter(|run| !run.passed()).map(|run| run.seed).collect();
+    let replay = failed.first().map(|seed| replay(file, args, *seed));
+    let told = tell(&scenario, &outcomes, took, replay.as_deref(), output);
+    faults.extend(lenient(told).context("cannot write to stdout").err());
+    let failure = replay.map(|replay| {
+        let how = if source::is_kept(file) { "" } else { "keep the scenario in a file and run it " };
+        format!("{} of {} runs failed; {how}again with `{replay}`", failed.len(), outcomes.len())
+    });
+    end(failure, &faults)
+}
+
+/// Tells what came of every run, and of all.
+fn tell(
+    scenario: &Scenario,
+    outcomes: &[Outcome],
+    took: Duration,
+    replay: Option<&str>,
+    output: Output,
+) -> io::Result<()> {
     for outcome in outcomes.iter().filter(|_| outcomes.len() > 1) {
         output.say(&table::run(outcome), || table::run_line(outcome))?;
     }
-    if let Some(folder) = &args.report {
-        report(folder, &scenario, &outcomes)?;
-    }
-    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
-    let replay = failed.first().map(|outcome| replay(file, args, &scenario, outcome.seed));
-    let mut json = table::summary(&scenario, &outcomes, took);
+    let mut json = table::summary(scenario, outcomes, took);
     json["replay"] = json!(replay);
-    output.say(&json, || table::summary_text(&scenario, &outcomes, took))?;
-    match replay {
-        None => Ok(()),
-        Some(replay) => {
-            Err(anyhow!("{} of {} runs failed; again with `{replay}`", failed.len(), outcomes.len()))
-        }
-    }
+    output.say(&json, || table::summary_text(scenario, outcomes, took))
+}
+
+/// How the call ends. That runs failed is said before what else went wrong, and is no matter of who still reads stdout.
+fn end(failure: Option<String>, faults: &[anyhow::Error]) -> anyhow::Result<()> {
+    let said: Vec<String> = failure.into_iter().chain(faults.iter().map(line)).collect();
+    if said.is_empty() { Ok(()) } else { Err(anyhow!(said.join("; "))) }
 }
 
 fn list(output: Output) -> anyhow::Result<()> {
@@ -127,21 +150,18 @@ fn one(scenario: &Scenario, number: u32, watched: &Watched<'_>) -> Result<Outcom
 }
 
 /// The one command that runs a seed again.
-fn replay(file: &Path, args: &Args, scenario: &Scenario, seed: u64) -> String {
-    let nodes = args.nodes.map_or(String::new(), |_| format!(" --nodes {}", scenario.nodes));
+fn replay(file: &Path, args: &Args, seed: u64) -> String {
+    let nodes = args.nodes.map_or(String::new(), |nodes| format!(" --nodes {nodes}"));
     let shown = file.display().to_string();
+    let shown = match shown.as_str() {
+        _ if !source::is_kept(file) => "FILE".to_owned(),
+        // It is a name, not a flag.
+        flag if flag.starts_with('-') => format!("./{flag}"),
+        _ => shown,
+    };
     // A name that no shell can be given is shown as it is.
     let file = shlex::try_quote(&shown).unwrap_or(shown.as_str().into());
     format!("dht sim {file}{nodes} --seed {seed}")
-}
-
-fn report(folder: &Path, scenario: &Scenario, outcomes: &[Outcome]) -> anyhow::Result<()> {
-    let cannot = || format!("cannot write to `{}`", folder.display());
-    fs::create_dir_all(folder).with_context(cannot)?;
-    fs::write(folder.join("report.html"), dht_sim::report(scenario, outcomes)).with_context(cannot)?;
-    let data = outcomes.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>()?;
-    let data = json!({ "scenario": scenario, "outcomes": data });
-    fs::write(folder.join("outcomes.json"), data.to_string()).with_context(cannot)
 }
 
 fn now() -> Instant {

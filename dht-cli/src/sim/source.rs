@@ -1,8 +1,11 @@
 //! Where a scenario is read from: a file, or what comes with the program.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+};
 
-use anyhow::Context;
 use dht_sim::Scenario;
 
 use crate::exit::usage;
@@ -14,21 +17,36 @@ const MAX_FILE: u64 = 1 << 20;
 /// `scenarios` before it, the number of its row and the ending may be there or not: `churn-48h` is
 /// `scenarios/09-churn-48h.toml`. Any other folder is one of the caller's, where a file is missing.
 pub(super) fn read(path: &Path) -> anyhow::Result<Scenario> {
-    let text = match fs::metadata(path) {
-        Ok(file) if file.len() > MAX_FILE => {
-            let (shown, length) = (path.display(), file.len());
-            return Err(usage(format!("{shown}: {length} bytes are no scenario, {MAX_FILE} are allowed")));
-        }
+    match File::open(path) {
+        Ok(file) => parse(path, &text(path, file)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match shipped(path) {
-            Some(text) => text.to_owned(),
+            Some(text) => parse(path, text),
             None => {
                 let none = "no scenario of that name comes with the program (see `dht sim --list`)";
-                return Err(error).with_context(|| format!("{}, and {none}", cannot(path)));
+                Err(usage(format!("{}, and {none}: {error}", cannot(path))))
             }
         },
-        _ => fs::read_to_string(path).with_context(|| cannot(path))?,
-    };
-    parse(path, &text)
+        Err(error) => Err(usage(format!("{}: {error}", cannot(path)))),
+    }
+}
+
+/// What stands there. How long that is shows by reading only: devices and pipes have no length.
+fn text(path: &Path, file: impl Read) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
+    read.map_err(|error| usage(format!("{}: {error}", cannot(path))))?;
+    if bytes.len() as u64 > MAX_FILE {
+        let shown = path.display();
+        return Err(usage(format!("{shown}: this is too long for a scenario, {MAX_FILE} bytes are allowed")));
+    }
+    String::from_utf8(bytes).map_err(|_| usage(format!("{}: it is no text in UTF-8", cannot(path))))
+}
+
+/// Whether the same is read again under this name: of a pipe it is not.
+pub(super) fn is_kept(path: &Path) -> bool {
+    // What stdin is at this moment may be a file; its name is still that of any stdin.
+    let passing = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+    !passing && fs::metadata(path).map_or(true, |file| file.is_file())
 }
 
 fn parse(path: &Path, text: &str) -> anyhow::Result<Scenario> {
