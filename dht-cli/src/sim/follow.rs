@@ -103,6 +103,8 @@ pub struct Follower<'a> {
     subject: Option<Subject>,
     /// Whether anything was told of the subject itself.
     met: bool,
+    /// Whether other runs are told of at the same time.
+    among: bool,
     output: Output,
 }
 
@@ -115,7 +117,12 @@ impl<'a> Follower<'a> {
         subject: Option<Subject>,
         output: Output,
     ) -> Self {
-        Self { seed, bar, steps: 0, log, subject, met: false, output }
+        Self { seed, bar, steps: 0, log, subject, met: false, among: false, output }
+    }
+
+    /// Lines of several runs mix: each says in words too whose it is.
+    pub fn among_others(self, among: bool) -> Self {
+        Self { among, ..self }
     }
 
     /// The run has ended.
@@ -129,8 +136,10 @@ impl<'a> Follower<'a> {
 
     fn tell(&self, json: &Value) {
         let text = || {
+            let seed = self.among.then(|| format!("seed {}", self.seed));
             let fields = json.as_object().into_iter().flatten().filter(|(name, _)| *name != "seed");
-            fields.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("  ")
+            let fields = fields.map(|(name, value)| format!("{name} {value}"));
+            seed.into_iter().chain(fields).collect::<Vec<_>>().join("  ")
         };
         // Who has seen enough of the story still wants the end.
         let _ = self.bar.0.suspend(|| lenient(self.output.say(json, text)));

@@ -70,7 +70,8 @@ pub fn run(args: &Args, options: &Options, output: Output) -> anyhow::Result<()>
     let scenario = load(file, args)?;
     let bar = Bar::new(&scenario, args.seeds)?;
     let files = Files::create(file, args.report.as_deref(), args.events.as_deref())?;
-    let watched = Watched { bar: &bar, log: files.log(), subject: args.trace, output };
+    let several = args.seeds > 1;
+    let watched = Watched { bar: &bar, log: files.log(), subject: args.trace, several, output };
     let (start, results) = (now(), all(&scenario, args.seeds, &watched));
     let took = start.elapsed();
     bar.clear();
@@ -130,6 +131,8 @@ struct Watched<'a> {
     bar: &'a Bar,
     log: Option<&'a Log>,
     subject: Option<Subject>,
+    /// Whether there is more than one run.
+    several: bool,
     output: Output,
 }
 
@@ -141,8 +144,8 @@ fn all(scenario: &Scenario, seeds: u32, watched: &Watched<'_>) -> Vec<Result<Out
 
 fn one(scenario: &Scenario, number: u32, watched: &Watched<'_>) -> Result<Outcome, String> {
     let scenario = scenario.clone().seed(scenario.seed.wrapping_add(number.into()));
-    let mut follower =
-        Follower::new(scenario.seed, watched.bar, watched.log, watched.subject, watched.output);
+    let follower = Follower::new(scenario.seed, watched.bar, watched.log, watched.subject, watched.output);
+    let mut follower = follower.among_others(watched.several);
     let start = now();
     let outcome = scenario.watch(&mut follower).map_err(|error| error.to_string())?;
     follower.finish();

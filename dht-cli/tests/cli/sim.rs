@@ -202,6 +202,21 @@ fn a_file_that_can_be_no_scenario_is_wrong_use() {
 }
 
 #[test]
+fn stories_of_several_seeds_can_be_told_apart() {
+    let folder = Folder::new("sim-stories");
+    let file = folder.write("a.toml", SMALL);
+    let story = |seeds| {
+        let output = run(&["sim", &file, "--trace", "5", "--seeds", seeds]);
+        let lines: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
+        lines.into_iter().filter(|line| line.contains("event ")).collect::<Vec<_>>()
+    };
+    let (one, two) = (story("1"), story("2"));
+    assert!(!one.is_empty() && one.iter().all(|line| line.starts_with("at ")), "{one:?}");
+    let of = |seed| two.iter().filter(|line| line.starts_with(&format!("seed {seed}  at "))).count();
+    assert_eq!((of(1), of(1) + of(2)), (one.len(), two.len()), "{two:?}");
+}
+
+#[test]
 fn the_command_that_runs_it_again_can_be_typed() {
     let folder = Folder::new("sim-replay");
     folder.write("-x.toml", &failing());
