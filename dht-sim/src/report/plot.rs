@@ -21,6 +21,66 @@ pub(super) struct Line {
     pub(super) points: Vec<(f64, f64)>,
 }
 
+impl Line {
+    fn draw(&self, svg: &mut String, colour: &str, along: &Axis, up: &Axis) {
+        let place = |(x, y): &(f64, f64)| (along.place(*x), up.place(*y));
+        let name = &self.name;
+        // A path of one point has no length, and what has none is not drawn.
+        if let [only] = self.points.as_slice() {
+            let (x, y) = place(only);
+            let _ = write!(
+                svg,
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"><title>{name}</title></circle>"
+            );
+            return;
+        }
+        let step = self.points.len().div_ceil(POINTS).max(1);
+        let places = self.points.iter().step_by(step).map(place);
+        let path: Vec<String> = places.map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+        if !path.is_empty() {
+            let _ = write!(
+                svg,
+                "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\"><title>{name}</title></path>",
+                path.join("L")
+            );
+        }
+    }
+}
+
+/// Values, and where in the picture they are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Axis {
+    from: f64,
+    to: f64,
+    start: f64,
+    end: f64,
+}
+
+impl Axis {
+    /// Of all these values, and of 0.
+    fn over(values: impl Iterator<Item = f64>) -> Self {
+        let ends = |(from, to): (f64, f64), value: f64| (from.min(value), to.max(value));
+        let (from, to) = values.fold((0.0, 0.0), ends);
+        Self { from, to, ..Self::default() }
+    }
+
+    fn between(self, start: f64, end: f64) -> Self {
+        Self { start, end, ..self }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        self.start + (value - self.from) / (self.to - self.from).max(1e-9) * (self.end - self.start)
+    }
+
+    /// Four steps from end to end; where nothing but one value is, that.
+    fn ticks(&self) -> Vec<f64> {
+        if self.to <= self.from {
+            return vec![self.from];
+        }
+        (0..=4).map(|i| self.from + (self.to - self.from) * f64::from(i) / 4.0).collect()
+    }
+}
+
 /// Lines that share their axes.
 pub(super) struct Plot {
     title: &'static str,
@@ -41,18 +101,29 @@ impl Plot {
 
     pub(super) fn svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|line| &line.points);
-        let right = points().map(|(x, _)| *x).fold(0.0, f64::max).max(1e-9);
-        let (bottom, top) =
-            self.range.unwrap_or((0.0, points().map(|(_, y)| *y).fold(0.0, f64::max).max(1e-9)));
-        let x = |x: f64| LEFT + x / right * (WIDTH - LEFT - RIGHT);
-        let y = |y: f64| HEIGHT - BOTTOM - (y - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM);
+        let along = Axis::over(points().map(|(x, _)| *x)).between(LEFT, WIDTH - RIGHT);
+        let up = match self.range {
+            Some((from, to)) => Axis { from, to, ..Axis::default() },
+            None => Axis::over(points().map(|(_, y)| *y)),
+        };
+        let up = up.between(HEIGHT - BOTTOM, TOP);
         let mut svg = format!(
             "<figure><figcaption>{}</figcaption><svg width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"{}\">",
             self.title, self.title
         );
-        for i in 0..=4 {
-            let (value, along) = (bottom + (top - bottom) * f64::from(i) / 4.0, right * f64::from(i) / 4.0);
-            let (at, foot, across) = (y(value), HEIGHT - BOTTOM, x(along));
+        self.axes(&mut svg, &along, &up);
+        for (line, colour) in self.lines.iter().zip(COLOURS) {
+            line.draw(&mut svg, colour, &along, &up);
+        }
+        svg.push_str("</svg>");
+        self.legend(&mut svg);
+        svg.push_str("</figure>");
+        svg
+    }
+
+    fn axes(&self, svg: &mut String, along: &Axis, up: &Axis) {
+        for value in up.ticks() {
+            let at = up.place(value);
             let _ = write!(
                 svg,
                 "<path d=\"M{LEFT} {at:.1}H{}\" stroke=\"#d8dee4\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
@@ -61,11 +132,14 @@ impl Plot {
                 at + 4.0,
                 tick(value)
             );
+        }
+        for value in along.ticks() {
             let _ = write!(
                 svg,
-                "<text x=\"{across:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                foot + 14.0,
-                tick(along)
+                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                along.place(value),
+                HEIGHT - BOTTOM + 14.0,
+                tick(value)
             );
         }
         let _ = write!(
@@ -75,27 +149,6 @@ impl Plot {
             HEIGHT - 6.0,
             self.unit
         );
-        for (line, colour) in self.lines.iter().zip(COLOURS) {
-            let step = line.points.len().div_ceil(POINTS).max(1);
-            let path: Vec<String> = line
-                .points
-                .iter()
-                .step_by(step)
-                .map(|(px, py)| format!("{:.1} {:.1}", x(*px), y(*py)))
-                .collect();
-            if !path.is_empty() {
-                let _ = write!(
-                    svg,
-                    "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\"><title>{}</title></path>",
-                    path.join("L"),
-                    line.name
-                );
-            }
-        }
-        svg.push_str("</svg>");
-        self.legend(&mut svg);
-        svg.push_str("</figure>");
-        svg
     }
 
     fn legend(&self, svg: &mut String) {
@@ -116,7 +169,10 @@ fn tick(x: f64) -> String {
         size if size >= 1e6 => format!("{:.1}M", x / 1e6),
         size if size >= 1e4 => format!("{:.0}k", x / 1e3),
         size if size >= 10.0 || x == x.trunc() => format!("{x:.0}"),
-        _ => format!("{x:.2}"),
+        size if size >= 0.1 => format!("{x:.2}"),
+        // What is rarely more than nothing would be the same at every tick.
+        size if size >= 0.005 => format!("{x:.3}"),
+        _ => format!("{x:.1e}"),
     }
 }
 
@@ -130,8 +186,37 @@ mod tests {
         assert!(empty.svg().contains("nothing") && !empty.svg().contains("NaN"));
     }
 
+    fn drawn(points: &[(f64, f64)]) -> String {
+        Plot::new("a", "minutes", vec![Line { name: "x".into(), points: points.to_vec() }]).svg()
+    }
+
+    #[test]
+    fn a_single_point_is_seen() {
+        let point = drawn(&[(2.0, 5.0)]);
+        assert!(
+            point.contains("<circle cx=\"450.0\" cy=\"8.0\"") && !point.contains("fill=\"none\""),
+            "{point}"
+        );
+        assert!(!drawn(&[(2.0, 5.0), (3.0, 5.0)]).contains("<circle"));
+    }
+
+    #[test]
+    fn an_axis_without_extent_has_one_tick() {
+        let ticks = |svg: &str| svg.matches("<text").count() - 1;
+        let zeros = drawn(&[(0.0, 0.0), (8.0, 0.0)]);
+        assert!(ticks(&zeros) == 6 && zeros.contains(">0</text>") && !zeros.contains("0.00"), "{zeros}");
+        assert_eq!(ticks(&drawn(&[])), 2);
+    }
+
+    #[test]
+    fn what_was_before_the_beginning_is_inside_the_plot() {
+        let joining = drawn(&[(-5.0, 1.0), (5.0, 2.0)]);
+        assert!(joining.contains("d=\"M52.0 ") && joining.contains(">-5</text>"), "{joining}");
+    }
+
     #[test]
     fn ticks_are_short() {
         assert_eq!([0.0, 0.25, 12.5, 25_000.0, 2e6].map(tick), ["0", "0.25", "12", "25k", "2.0M"]);
+        assert_eq!([0.0125, 0.025, 0.00025].map(tick), ["0.013", "0.025", "2.5e-4"]);
     }
 }
