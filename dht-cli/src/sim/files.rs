@@ -39,6 +39,8 @@ impl Files {
             refuse_same("--events", events, scenario)?;
         }
         if let Some(folder) = report {
+            // A folder hides the scenario of this name that comes with the program.
+            refuse_same("--report", folder, scenario)?;
             try_folder(folder, scenario).map_err(|error| usage(line(&error)))?;
             for name in [PAGE, FIGURES] {
                 events.map_or(Ok(()), |events| refuse_same("--events", events, &folder.join(name)))?;
@@ -65,7 +67,7 @@ fn refuse_same(flag: &str, written: &Path, read: &Path) -> anyhow::Result<()> {
     if written != read && !is_same(written, read) {
         return Ok(());
     }
-    Err(usage(format!("{flag} would overwrite `{}`; name another file", read.display())))
+    Err(usage(format!("{flag} would overwrite `{}`; give another name", read.display())))
 }
 
 /// Whether both are one file that can be lost, whatever links lead there.

@@ -178,12 +178,12 @@ fn a_scenario_is_never_written_over() {
     let other = folder.write("a.toml", SMALL);
     fails(&["sim", &other, "--report", &parent, "--events", &file], 2, &["--events", &file]);
     let shipped = folder.file("partition");
-    let output = program(&["sim", "partition", "--events", "partition"])
-        .current_dir(folder.file(""))
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(!Path::new(&shipped).exists(), "it would be taken for the scenario");
+    for flag in ["--events", "--report"] {
+        let mut sim = program(&["sim", "partition", flag, "partition"]);
+        let output = sim.current_dir(folder.file("")).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(!Path::new(&shipped).exists(), "it would be taken for the scenario");
+    }
     assert_eq!(fs::read_to_string(&file).unwrap(), SMALL);
 }
 
