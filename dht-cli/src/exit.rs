@@ -69,7 +69,8 @@ pub fn parser_line(rendered: &str) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    // What stands between the words of a line may belong to a file's name.
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -90,6 +91,7 @@ mod tests {
     fn whatever_is_said_fits_in_a_line() {
         let error = Err::<(), _>(usage("one\n two")).context("three").unwrap_err();
         assert_eq!(line(&error), "three: one two");
+        assert_eq!(line(&usage("run `dht sim 'a  b'`")), "run `dht sim 'a  b'`");
         let rendered = "error: the following are missing:\n  <KEY>\n  <VALUE>\n\nUsage: dht put\n";
         assert_eq!(parser_line(rendered), "the following are missing: <KEY> <VALUE>");
     }
