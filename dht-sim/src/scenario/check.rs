@@ -107,7 +107,7 @@ pub enum Measure {
     HonestContacts,
     /// Requests to an address at which somebody else lives, of all.
     Misdirected,
-    /// Requests that nobody answered in time, of all.
+    /// Requests that nobody answered in time, of all; one that is sent again is one more, and no timeout before the last.
     Timeouts,
     /// Requests whose answer came after they had been given up, of all: the patience that adapts to the network was too short.
     Late,

@@ -193,10 +193,10 @@ impl Scenario {
     }
 
     fn validate_phases(&self) -> Result<(), Invalid> {
-        let (mut last, mut names) = (0.0, BTreeSet::new());
+        let (mut last, mut names) = (-1.0, BTreeSet::new());
         for phase in &self.phases {
             self.within("phases.from", phase.from)?;
-            require(phase.from >= last, "phases.from", "in order of time")?;
+            require(phase.from > last, "phases.from", "each later than the one before")?;
             require(names.insert(&phase.name), "phases.name", "a name for each")?;
             last = phase.from;
         }
@@ -215,6 +215,16 @@ impl Scenario {
         require(bounded, "checks", "`at_least` or `at_most`")?;
         let numbers = [check.at_least, check.at_most].into_iter().flatten().all(|bound| !bound.is_nan());
         require(numbers, "checks", "numbers as bounds")?;
+        let between = check.at_least.zip(check.at_most).is_none_or(|(least, most)| least <= most);
+        require(between, "checks.at_least", "not above `at_most`")?;
+        let suits = match check.measure {
+            Measure::Attacked { .. } => self.faults.iter().any(|fault| fault.what.brings_attackers()),
+            Measure::HonestContacts => {
+                self.faults.iter().any(|fault| matches!(fault.what, What::Eclipse { .. }))
+            }
+            _ => true,
+        };
+        require(suits, "checks.measure", "one that something is measured for: nobody attacks")?;
         let recalls = check.measure != Measure::Recall || self.workload.recall;
         require(recalls, "checks.measure", "no recall unless `workload.recall`")
     }

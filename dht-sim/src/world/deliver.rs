@@ -21,7 +21,7 @@ impl<O: Overlay> World<O> {
                 true => {
                     self.fail(from, from, life, id, Failure::Unreachable, nanos(self.manners.dial_timeout))
                 }
-                false => self.traffic.lost += 1,
+                false => self.squander(&request),
             }
             return;
         }
@@ -38,8 +38,7 @@ impl<O: Overlay> World<O> {
                 }
             }
         } else if member.role.nat {
-            self.traffic.lost += 1;
-            return;
+            return self.squander(&request);
         } else {
             0
         };
@@ -78,6 +77,13 @@ impl<O: Overlay> World<O> {
             _ => 0,
         };
         self.manners.header_bytes + item
+    }
+
+    /// A datagram goes where nobody takes it.
+    fn squander(&mut self, request: &Request<O>) {
+        self.traffic.messages += 1;
+        self.traffic.bytes += self.request_bytes(request) as u64;
+        self.traffic.lost += 1;
     }
 
     /// Hands a message to the link, and to the receiver as often as the link says; `extra` nanoseconds are added to its way.
@@ -126,6 +132,9 @@ impl<O: Overlay> World<O> {
         request: Request<O>,
     ) {
         let member = &mut self.members[to as usize];
+        if member.asleep || member.node.is_none() {
+            self.traffic.lost += 1;
+        }
         if member.silent || member.asleep {
             return;
         }

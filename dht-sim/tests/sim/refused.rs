@@ -57,6 +57,10 @@ fn what_cannot_be_run_as_it_says_is_refused_by_name() {
         ("[[phases]]\nname = \"a\"\nfrom = 0\n[[phases]]\nname = \"a\"\nfrom = 1".into(), "`phases.name`"),
         (check("measure = \"violations\"\nphase = \"a\"\nat_most = 0"), "`checks.phase`"),
         (check("measure = \"timeouts\"\nat_most = nan"), "`checks`"),
+        (check("measure = \"timeouts\"\nat_least = 0.2\nat_most = 0.1"), "`checks.at_least`"),
+        (check("measure.attacked.of = \"get\"\nat_least = 0.5"), "`checks.measure`"),
+        (check("measure = \"honest_contacts\"\nat_least = 0.5"), "`checks.measure`"),
+        ("phases = [{ name = \"a\", from = 1 }, { name = \"b\", from = 1 }]".into(), "`phases.from`"),
         ("nodes = 1".into(), "`nodes`"),
     ];
     for (value, fields) in [

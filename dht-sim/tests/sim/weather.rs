@@ -111,3 +111,18 @@ fn who_cannot_be_heard_in_time_makes_no_reader_read_backwards() {
     let liars = scenario("liars").overlay(OverlayKind::Mainline);
     run(&liars.fault(300.0, What::Misbehave { share: 0.9, conduct: Conduct::Stumble }));
 }
+
+#[test]
+fn what_nobody_takes_was_sent_and_is_lost() {
+    let work = Workload { lookups: 1.0, ..Workload::default() };
+    let scenario = Scenario::new("void", 40).overlay(OverlayKind::Mainline).workload(work).duration(120.0);
+    let outcome = |what| run(&scenario.clone().fault(10.0, what)).total.traffic;
+    for traffic in [
+        outcome(What::Misbehave { share: 1.0, conduct: Conduct::NameTheDead }),
+        outcome(What::Exit { share: 0.5 }),
+        outcome(What::Sleep { share: 0.5 }),
+    ] {
+        assert!(traffic.lost > 0 && traffic.lost < traffic.messages, "{traffic:?}");
+        assert!(traffic.bytes > traffic.messages);
+    }
+}
