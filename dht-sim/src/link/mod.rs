@@ -68,10 +68,14 @@ impl Default for Links {
     }
 }
 
+/// Seconds after which, held up for so long, a message may as well not come.
+const LATE: f64 = 5.0;
+
 impl Links {
     /// Whether so much is lost or late that whoever is asked need not be heard in time.
     pub(crate) fn is_rough(&self) -> bool {
-        self.loss > 0.2 || self.bandwidth.is_some() || self.reorder.is_some_and(|reorder| reorder.by > 5.0)
+        let late = self.reorder.map_or(0.0, |reorder| reorder.share * (1.0 - LATE / reorder.by).max(0.0));
+        self.loss + late > 0.2 || self.bandwidth.is_some()
     }
 
     /// Every message takes so many milliseconds; nothing else happens.
