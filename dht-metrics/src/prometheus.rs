@@ -103,11 +103,12 @@ fn encode_latencies(
 }
 
 /// Counter families: name and help.
-const FAMILIES: [(&str, &str); 12] = [
+const FAMILIES: [(&str, &str); 13] = [
     ("queries_started", "Lookups and stores begun"),
     ("queries_finished", "Lookups and stores ended; not_found is neither success nor failure"),
     ("requests_sent", "Requests sent"),
     ("requests_answered", "Requests answered"),
+    ("requests_answered_late", "Of the requests answered, those that had been given up"),
     ("requests_failed", "Requests failed"),
     ("requests_served", "Requests of others"),
     ("peers_added", "Peers that entered the routing table"),

@@ -56,6 +56,7 @@ fn everything() -> Vec<Seen> {
     }
     all.push(Seen::RequestAnswered { kind: RequestKind::Ping, rtt: Duration::from_millis(20) });
     all.push(Seen::RequestAnswered { kind: RequestKind::Put, rtt: Duration::from_millis(40) });
+    all.push(Seen::RequestLate { kind: RequestKind::Put });
     all.push(failed(9, Failure::Timeout));
     all.push(failed(9, Failure::Refused(203)));
     all.push(failed(8, Failure::Overloaded));
@@ -228,6 +229,7 @@ fn prometheus_text_has_every_family() {
         "dht_queries_finished_total{operation=\"store\",outcome=\"cancelled\"} 1",
         "dht_requests_sent_total{kind=\"get\"} 2",
         "dht_requests_answered_total{kind=\"ping\"} 1",
+        "dht_requests_answered_late_total{kind=\"put\"} 1",
         "dht_requests_failed_total{kind=\"get\",error=\"timeout\"} 1",
         "dht_requests_served_total{kind=\"put\",outcome=\"refused\"} 1",
         "dht_peers_added_total 2",

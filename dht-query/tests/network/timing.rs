@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dht_core::{
-    Contact, Failure, Mono, Request, RequestId, Response,
+    Contact, Failure, Mono, Observation, Request, RequestId, RequestKind, Response,
     testing::{Tiny, TinyItem, TinyQuery},
 };
 use dht_query::{Config, Output, QueryOptions, Reason};
@@ -31,6 +31,22 @@ fn warmed(mut world: World<Tiny>) -> World<Tiny> {
     world.peers.remove(&255);
     world.log.clear();
     world
+}
+
+#[test]
+fn an_answer_to_what_was_given_up_is_told_as_late() {
+    let late = |delay| {
+        let mut world = warmed(world([1]));
+        world.peer(1).delay = ms(delay);
+        let id = world.queries.request(world.now, contact(1), Request::Ping, ms(9000));
+        world.run();
+        assert!(world.lone(id)[0].1.is_ok());
+        let is_late = |(_, output): &(Mono, Output<Tiny>)| {
+            matches!(output, Output::Observed(Observation::RequestLate { kind: RequestKind::Ping }))
+        };
+        world.log.iter().any(is_late)
+    };
+    assert!(!late(60) && late(4000));
 }
 
 #[test]

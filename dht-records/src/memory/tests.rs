@@ -146,6 +146,18 @@ fn full(what: Bound, limit: usize) -> Result<Saved, StoreError> {
 }
 
 #[test]
+fn peeking_shows_what_a_load_would_find_and_changes_nothing() {
+    let bench = Bench::new(MemoryConfig::default());
+    bench.save(5, item(1, 1), 100).unwrap();
+    let authors =
+        |now| bench.store.peek(&5, at(now)).iter().map(|stored| stored.item.author).collect::<Vec<_>>();
+    assert_eq!((authors(1_099), authors(1_100)), (vec![1], vec![]));
+    // Had either moved the clock of the store or dropped what has expired, it would be gone.
+    assert_eq!((bench.statistics().records, bench.authors(5, 1_099)), (1, vec![1]));
+    assert_eq!((bench.authors(5, 1_100), bench.statistics().records), (vec![], 0));
+}
+
+#[test]
 fn save_keeps_the_better_and_renews_the_same() {
     let bench = Bench::new(MemoryConfig::default());
     assert_eq!(bench.save(4, item(1, 5), 100), Ok(Saved::New));

@@ -19,6 +19,41 @@ fn quiet(nodes: u32) -> Scenario {
 }
 
 #[test]
+fn values_and_memberships_are_liked_by_turns() {
+    let ranked = |values, providers| {
+        let work = Workload { values, providers, ..Workload::default() };
+        let scenario = quiet(20).workload(work);
+        let mut watch = ();
+        let run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+        (0..values + providers).map(|rank| run.ranked(rank)).collect::<Vec<_>>()
+    };
+    assert_eq!(ranked(2, 4), [0, 2, 1, 3, 4, 5]);
+    assert_eq!(ranked(4, 2), [0, 4, 1, 5, 2, 3]);
+    assert_eq!((ranked(3, 0), ranked(0, 3)), (vec![0, 1, 2], vec![0, 1, 2]));
+}
+
+#[test]
+fn readers_ask_for_what_they_do_not_hold_while_there_is_anything_else() {
+    let reads = |nodes| {
+        let work = Workload { values: 5, publish_over: 1.0, ..Workload::default() };
+        let scenario = quiet(nodes).workload(work);
+        let mut watch = ();
+        let mut run = Run::new(&scenario, Arc::new(CompactNetwork::default()), &mut watch).unwrap();
+        run.gather().unwrap();
+        run.schedule();
+        run.play(run.at(60.0)).unwrap();
+        let held = |run: &Run<'_, _>, (reader, key)| {
+            run.history.holders(&run.world, key).any(|(holder, _)| holder == reader)
+        };
+        let choices: Vec<_> = (0..200).filter_map(|_| run.reading(false)).collect();
+        assert!(!choices.iter().any(|choice| held(&run, *choice)));
+        (choices.len(), run.reading(true).is_some())
+    };
+    assert_eq!(reads(60), (200, true));
+    assert_eq!(reads(15), (0, true), "everybody holds everything");
+}
+
+#[test]
 fn what_passes_heals_what_it_did() {
     let population = Population { silent: 0.3, slow: 0.3, slow_by: 5.0, ..Population::default() };
     let scenario = quiet(60)

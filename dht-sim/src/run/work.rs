@@ -74,7 +74,7 @@ impl<O: Overlay> Run<'_, O> {
     }
 
     /// Which thing has a rank: values and memberships by turns, as long as there are both, so that both are liked alike.
-    fn ranked(&self, rank: u32) -> u32 {
+    pub(super) fn ranked(&self, rank: u32) -> u32 {
         let (values, providers) = (self.scenario.workload.values, self.scenario.workload.providers);
         let both = values.min(providers);
         match rank {
@@ -85,7 +85,7 @@ impl<O: Overlay> Run<'_, O> {
     }
 
     /// Who reads what: something that was published by somebody who is up. A reader that holds it already asks nobody.
-    fn reading(&mut self, may_hold: bool) -> Option<(u32, u32)> {
+    pub(super) fn reading(&mut self, may_hold: bool) -> Option<(u32, u32)> {
         (0..TRIES).find_map(|_| {
             let rank = self.popularity.rank(&mut self.choices) as u32;
             let (key, reader) = (self.ranked(rank), self.somebody()?);
